@@ -1,0 +1,100 @@
+/**
+ * Contract: what a training shows of itself, by the query `progress` and in its memo.
+ */
+import type { CorrectionAction } from './correction.js';
+import type { Receipt, TimelineEntry } from './training.js';
+
+export type Phase = 'preparing' | 'uploading' | 'creating' | 'training' | 'done' | 'failed' | 'cancelled';
+
+/**
+ * `waiting` for a free place · `uploading` the request is out · `processing` Mountsea works on the task ·
+ * `overdue` still pending after its deadline · `ready` has a clip · `failed` used up its tries · `dropped` left out
+ */
+export type FileState =
+  'waiting' | 'uploading' | 'processing' | 'overdue' | 'ready' | 'failed' | 'dropped';
+
+export interface FileProgress {
+  /** From 1, in the order of the sources. */
+  number: number;
+  /** `Source.label`. */
+  label: string;
+  state: FileState;
+  /** Uploads begun for this file. */
+  tries: number;
+  taskId?: string;
+  clipId?: string;
+  /** When the state began; ISO 8601. */
+  since: string;
+  /** Why the last try failed, or the status Mountsea last gave where it is an unusual one. */
+  reason?: string;
+}
+
+/** Why a training waits. Kinds are fixed by the design, section 4. */
+export type AttentionKind =
+  | 'bad-files'
+  | 'create-rejected'
+  | 'charge-unknown'
+  | 'training-failed'
+  | 'training-overdue'
+  | 'credentials'
+  | 'credits'
+  | 'account-limit'
+  | 'answer-unclear';
+
+/** What a parked training needs. Answered by the update `correct` with this `id`. */
+export interface Attention {
+  id: string;
+  kind: AttentionKind;
+  /** What happened and what it cost, in a sentence or two. */
+  message: string;
+  /** ISO 8601. */
+  since: string;
+  evidence: string[];
+  /** The corrections that apply now. */
+  options: CorrectionAction[];
+  /** When it tries again without a person; ISO 8601. Absent where only a person can help. */
+  nextTryAt?: string;
+}
+
+/** Answer of the query `progress`. */
+export interface TrainingProgress {
+  version: 1;
+  workflowId: string;
+  runId: string;
+  name: string;
+  origin: string;
+  phase: Phase;
+  /** ISO 8601. */
+  startedAt: string;
+  phaseSince: string;
+  sessionId?: string;
+  files: FileProgress[];
+  /** Task of create; Mountsea documents it as equal to the session id. */
+  createTaskId?: string;
+  /** When the pending tasks are asked next; ISO 8601. */
+  nextCheckAt?: string;
+  receipt: Receipt;
+  timeline: TimelineEntry[];
+  attention?: Attention;
+  modelId?: string;
+}
+
+/**
+ * Memo of a training, kept current so that `status`, `list` and `result` need no worker. Always under 64 kB: long
+ * lists are cut, and `timeline` and task ids stay in the history.
+ */
+export interface TrainingMemo {
+  name: string;
+  origin: string;
+  phase: Phase;
+  startedAt: string;
+  phaseSince: string;
+  sessionId?: string;
+  /** Files by state. */
+  fileCounts: Partial<Record<FileState, number>>;
+  fileTotal: number;
+  receipt: Receipt;
+  attention?: Attention;
+  modelId?: string;
+  finishedAt?: string;
+}

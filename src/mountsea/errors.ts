@@ -1,0 +1,67 @@
+/**
+ * Errors of the HTTP client, split by what is known about the request. None of them says what to do: that is
+ * `activities/classify.ts`. None of them holds a key, a header or the query of a URL.
+ */
+
+/** A request that has no usable answer. */
+export abstract class MountseaError extends Error {
+  abstract override readonly name: string;
+  /** `POST /suno/v2/customModel/create`: method and path, never the query. */
+  readonly request: string;
+
+  constructor(request: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.request = request;
+  }
+}
+
+/** Our own code saw that no byte of the request was handed to a socket: refused, no name, TLS failure, aborted before. */
+export class NotSentError extends MountseaError {
+  override readonly name = 'NotSentError';
+}
+
+/**
+ * The request may have arrived and had its effect: time-out, reset, connection closed before the answer was whole. A
+ * time-out proves nothing about what happened at the other end.
+ */
+export class PossiblySentError extends MountseaError {
+  override readonly name = 'PossiblySentError';
+}
+
+/** What an HTTP answer said, body before number (mountsea-api, quirks 12 and 13). */
+export interface Answer {
+  status: number;
+  /** Error code in the body, as text. */
+  code?: string;
+  /** Message in the body, or the start of a body that is no JSON. Redacted, at most 500 characters. */
+  message?: string;
+  /** `Retry-After` in either form, ms from now, never negative. */
+  retryAfterMs?: number;
+  /** The body as text, redacted, at most 8 kB. */
+  raw: string;
+}
+
+/** The API answered with a status outside 2xx. */
+export class AnsweredError extends MountseaError {
+  override readonly name = 'AnsweredError';
+  readonly answer: Answer;
+
+  constructor(request: string, answer: Answer) {
+    super(request, `${request} was answered ${answer.status}${answer.message ? `: ${answer.message}` : ''}`);
+    this.answer = answer;
+  }
+}
+
+/**
+ * The API answered 2xx, but the body is not what the documentation says. For a request that costs money this is no
+ * refusal; `answer.raw` keeps what came.
+ */
+export class UnreadableAnswerError extends MountseaError {
+  override readonly name = 'UnreadableAnswerError';
+  readonly answer: Answer;
+
+  constructor(request: string, answer: Answer, why: string) {
+    super(request, `${request} was answered ${answer.status}, but ${why}`);
+    this.answer = answer;
+  }
+}

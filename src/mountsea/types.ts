@@ -1,0 +1,143 @@
+/**
+ * Shapes that `MountseaClient` gives, after every quirk of the wire has been taken off (mountsea-api, section 5).
+ */
+
+/** The words the API documents for a task, lower case. */
+export type TaskWord =
+  'queued' | 'ready' | 'running' | 'stream' | 'awaiting' | 'success' | 'failed' | 'timeout';
+
+/** Answer of `status`. */
+export interface TaskStatus {
+  taskId: string;
+  /** Lower case; `unknown` where the API sent a word that is not documented (see `statusText`). */
+  status: TaskWord | 'unknown';
+  /** The word as it was sent, at most 80 characters. */
+  statusText: string;
+  /** As sent. */
+  createdAt?: string;
+  finishedAt?: string;
+  failReason?: string;
+  failCode?: string;
+  /** Distinct clip ids found in the payload, in order. More than one: the caller must not guess. */
+  clipIds: string[];
+  /** Distinct `chirp-custom:<uuid>` found anywhere in the payload, in order, each with the name beside it. */
+  models: { modelId: string; name?: string }[];
+  /** The payload (`data`, else `result`) as JSON text, redacted, at most 8 kB. */
+  raw: string;
+}
+
+/** Answer of a POST that starts a task. */
+export interface StartedTask {
+  taskId: string;
+  /** The body as text, redacted, at most 8 kB. */
+  raw: string;
+}
+
+export interface RequestOptions {
+  /** Aborts the request. Never pass one to `create`. */
+  signal?: AbortSignal;
+  /** From connect to last byte, ms. Default 60 000 for a POST, 30 000 for a read. */
+  timeoutMs?: number;
+}
+
+/** One row of the credit ledger (`points/search`). */
+export interface LedgerRow {
+  id: string;
+  serviceName?: string;
+  apiPath?: string;
+  apiMethod?: string;
+  finalAmount: number;
+  beforeCredits?: number;
+  afterCredits?: number;
+  traceId?: string;
+  /** ms since 1970. */
+  createdAt: number;
+}
+
+export interface LedgerPage {
+  rows: LedgerRow[];
+  totalItems: number;
+  totalPages: number;
+  currentPage: number;
+}
+
+/** One field of `generate`'s schema. */
+export interface SchemaField {
+  field: string;
+  description?: string;
+  type?: string;
+  example?: unknown;
+}
+
+export interface GenerateSchema {
+  task: string;
+  description?: string;
+  required: SchemaField[];
+  optional: SchemaField[];
+  notAllowed: string[];
+}
+
+/** snake_case on the wire (mountsea-api, section 2); passed through as it is. */
+export interface GenerateRequest {
+  task: 'create';
+  model: string;
+  prompt?: string;
+  gpt_description_prompt?: string;
+  tags?: string;
+  title?: string;
+  make_instrumental?: boolean;
+  negative_tags?: string;
+  vocal_gender?: 'm' | 'f';
+  controls?: { style_weight?: number; audio_weight?: number; weirdness_constraint?: number };
+}
+
+/** The Mountsea API as tunesmith sees it. Sends each request once: no retry, no redirect. */
+export interface Mountsea {
+  /** Origin of the API, e.g. `https://api.mountsea.ai`. */
+  readonly origin: string;
+  /** See `contract/affinity.ts`. Computed from the key in use now. */
+  keyFingerprint(): string;
+  prepare(options?: RequestOptions): Promise<{ sessionId: string; raw: string }>;
+  upload(body: { sessionId: string; audioUrl: string }, options?: RequestOptions): Promise<StartedTask>;
+  /** Costs 100 credits. Opens a connection of its own and takes no signal: once begun it runs to its end. */
+  create(
+    body: { sessionId: string; clipIds: string[]; name: string },
+    options?: { timeoutMs?: number },
+  ): Promise<StartedTask>;
+  status(taskId: string, options?: RequestOptions): Promise<TaskStatus>;
+  generate(body: GenerateRequest, options?: { timeoutMs?: number }): Promise<StartedTask>;
+  generateSchema(options?: RequestOptions): Promise<GenerateSchema[]>;
+  /** Balance of the billing key. Throws `BillingNotConfiguredError` where no billing host is set. */
+  credits(options?: RequestOptions): Promise<number>;
+  searchPoints(
+    query: { startMs: number; endMs: number; page?: number; limit?: number },
+    options?: RequestOptions,
+  ): Promise<LedgerPage>;
+  close(): Promise<void>;
+}
+
+/** What the client needs of its surroundings. Keys are functions so that a rotated key file is read again. */
+export interface MountseaOptions {
+  /** e.g. `https://api.mountsea.ai`; a path is kept as a prefix. */
+  baseUrl: string;
+  apiKey: () => string;
+  billing?: { baseUrl: string; apiKey: () => string };
+  /** Called after each exchange, with everything secret removed (see `recording.ts`). */
+  onExchange?: (exchange: RecordedExchange) => void;
+}
+
+/** One exchange with the API as `--record` keeps it and the sandbox replays it. Redacted: see `docs/sandbox.md`. */
+export interface RecordedExchange {
+  version: 1;
+  /** ISO 8601. */
+  at: string;
+  host: 'api' | 'billing';
+  method: string;
+  /** Path and query; ids are kept, secrets are not. */
+  path: string;
+  requestBody?: unknown;
+  /** What came back, or what went wrong. */
+  outcome:
+    | { kind: 'answer'; status: number; headers: Record<string, string>; body: unknown; ms: number }
+    | { kind: 'error'; proof: 'not-sent' | 'possibly-sent'; message: string; ms: number };
+}
