@@ -95,8 +95,6 @@ export interface GenerateRequest {
 export interface Mountsea {
   /** Origin of the API, e.g. `https://api.mountsea.ai`. */
   readonly origin: string;
-  /** See `contract/affinity.ts`. Computed from the key in use now. */
-  keyFingerprint(): string;
   prepare(options?: RequestOptions): Promise<{ sessionId: string; raw: string }>;
   upload(body: { sessionId: string; audioUrl: string }, options?: RequestOptions): Promise<StartedTask>;
   /** Costs 100 credits. Opens a connection of its own and takes no signal: once begun it runs to its end. */
