@@ -26,7 +26,10 @@ const zones = Object.entries(rooms).map(([room, allowed]) => ({
 }));
 
 /** Restrictions that also hold for `import type`-free value imports; see the workflow block. */
-const nodeBuiltins = { group: ['node:*'], message: 'This room runs in the workflow sandbox: no Node, no I/O.' };
+const nodeBuiltins = {
+  group: ['node:*'],
+  message: 'This room runs in the workflow sandbox: no Node, no I/O.',
+};
 
 export default tseslint.config(
   { ignores: ['dist', 'node_modules'] },
@@ -49,7 +52,10 @@ export default tseslint.config(
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/no-deprecated': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       eqeqeq: 'error',
     },
   },

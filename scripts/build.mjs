@@ -18,7 +18,9 @@ function newest(path) {
   return Math.max(info.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const inputs = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) => join(root, name));
+const inputs = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
+  join(root, name),
+);
 if (process.argv.includes('--if-stale') && existsSync(bundlePath)) {
   if (statSync(bundlePath).mtimeMs > Math.max(...inputs.map(newest))) process.exit(0);
 }

@@ -10,8 +10,7 @@ export type Phase = 'preparing' | 'uploading' | 'creating' | 'training' | 'done'
  * `waiting` for a free place · `uploading` the request is out · `processing` Mountsea works on the task ·
  * `overdue` still pending after its deadline · `ready` has a clip · `failed` used up its tries · `dropped` left out
  */
-export type FileState =
-  'waiting' | 'uploading' | 'processing' | 'overdue' | 'ready' | 'failed' | 'dropped';
+export type FileState = 'waiting' | 'uploading' | 'processing' | 'overdue' | 'ready' | 'failed' | 'dropped';
 
 export interface FileProgress {
   /** From 1, in the order of the sources. */

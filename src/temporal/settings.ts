@@ -1,0 +1,137 @@
+/**
+ * What the environment says, read once in each `main` and handed down as one object. Every process uses it; it opens
+ * no connection. The variables are listed in docs/operations.md.
+ */
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { type ClientConfigProfile, loadClientConfigProfile } from '@temporalio/envconfig';
+import envPaths from 'env-paths';
+import ipaddr from 'ipaddr.js';
+
+export const DEFAULT_BASE_URL = 'https://api.mountsea.ai';
+const DEFAULT_BILLING_URL = 'https://dk.mountsea.ai';
+
+/** The environment holds something that cannot be used. The message is a sentence for the user; exit code 2. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+export interface Settings {
+  /** Where the API is, e.g. `https://api.mountsea.ai`. A path is kept as a prefix. */
+  baseUrl: string;
+  /** Origin of `baseUrl`: names the task queue. */
+  origin: string;
+  /** Where the billing API is; absent where none is configured: credits are then unknown. */
+  billingUrl?: string;
+  /** Folder of the background server's state (`TUNESMITH_HOME`); absolute. */
+  home: string;
+  /** Folder of things that can be fetched or built again, such as the server binary. */
+  cache: string;
+  /** Sources on loopback or private addresses are accepted (`TUNESMITH_ALLOW_PRIVATE_URLS=1`). */
+  allowPrivateUrls: boolean;
+  /** Factor on the workflow's durations; other than 1 only against a sandbox on this machine. */
+  timeScale: number;
+  /** The configured Temporal; absent: our own background server. */
+  temporal?: ClientConfigProfile & { address: string };
+  /** The API key in use now: a key file is read at each call, so that a rotated key is picked up. */
+  apiKey: () => string | undefined;
+  billingKey: () => string | undefined;
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** @throws SettingsError where a variable cannot be used. */
+export function readSettings(env: Environment = process.env): Settings {
+  const baseUrl = httpUrl('MOUNTSEA_BASE_URL', present(env, 'MOUNTSEA_BASE_URL') ?? DEFAULT_BASE_URL);
+  const origin = new URL(baseUrl).origin;
+  // The real ledger says nothing about another API, so another base URL has no billing host unless one is named.
+  const billing =
+    present(env, 'MOUNTSEA_BILLING_URL') ?? (baseUrl === DEFAULT_BASE_URL ? DEFAULT_BILLING_URL : undefined);
+  const paths = envPaths('tunesmith', { suffix: '' });
+  const temporal = configuredTemporal(env);
+  const apiKey = (): string | undefined => keyFrom(env, 'MOUNTSEA_API_KEY', 'MOUNTSEA_API_KEY_FILE');
+  return {
+    baseUrl,
+    origin,
+    ...(billing === undefined ? {} : { billingUrl: httpUrl('MOUNTSEA_BILLING_URL', billing) }),
+    home: resolve(present(env, 'TUNESMITH_HOME') ?? paths.data),
+    cache: paths.cache,
+    allowPrivateUrls: env['TUNESMITH_ALLOW_PRIVATE_URLS'] === '1',
+    timeScale: timeScale(env, origin),
+    ...(temporal === undefined ? {} : { temporal }),
+    apiKey,
+    billingKey: () => present(env, 'MOUNTSEA_BILLING_API_KEY') ?? apiKey(),
+  };
+}
+
+/** HMAC-SHA-256 of the origin under the key, first 8 hex digits: tells keys apart without telling the key. */
+export function keyFingerprint(origin: string, apiKey: string): string {
+  return createHmac('sha256', apiKey).update(origin).digest('hex').slice(0, 8);
+}
+
+/**
+ * Whether a URL's host is this machine or a private network by its literal address or reserved name. A public name
+ * that resolves to such an address is not seen here.
+ */
+export function isPrivateHost(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  if (isIP(host) !== 0) return ipaddr.process(host).range() !== 'unicast';
+  return /(^|\.)(localhost|local|internal|home\.arpa)$/.test(host);
+}
+
+function configuredTemporal(env: Environment): (ClientConfigProfile & { address: string }) | undefined {
+  const defined = Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  let profile: ClientConfigProfile;
+  try {
+    profile = loadClientConfigProfile({ overrideEnvVars: defined });
+  } catch (error) {
+    throw new SettingsError(`Temporal's configuration cannot be read: ${(error as Error).message}`);
+  }
+  const { address } = profile;
+  return address === undefined || address === '' ? undefined : { ...profile, address };
+}
+
+function present(env: Environment, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+function keyFrom(env: Environment, keyName: string, fileName: string): string | undefined {
+  const key = present(env, keyName);
+  if (key !== undefined) return key;
+  const file = present(env, fileName);
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new SettingsError(`${fileName} cannot be read: ${(error as Error).message}`);
+  }
+  return text === '' ? undefined : text;
+}
+
+function httpUrl(name: string, value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new SettingsError(`${name} must be an http or https URL.`);
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new SettingsError(`${name} must have no user, password, query or fragment.`);
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+function timeScale(env: Environment, origin: string): number {
+  const text = present(env, 'TUNESMITH_TIME_SCALE');
+  if (text === undefined) return 1;
+  const scale = Number(text);
+  if (!(scale > 0 && scale <= 1)) throw new SettingsError('TUNESMITH_TIME_SCALE must be in (0, 1].');
+  if (scale !== 1 && !isPrivateHost(new URL(origin).hostname)) {
+    throw new SettingsError(`TUNESMITH_TIME_SCALE is for a sandbox on this machine, not for ${origin}.`);
+  }
+  return scale;
+}
