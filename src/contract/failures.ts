@@ -20,8 +20,6 @@ export const ActivityFailureType = {
   AccountLimit: 'AccountLimit',
   /** Nothing is proved: the request may have had its effect. */
   Ambiguous: 'Ambiguous',
-  /** A read that failed; asking again is harmless. */
-  Unavailable: 'Unavailable',
   /** This worker serves another API origin. */
   WrongOrigin: 'WrongOrigin',
 } as const;

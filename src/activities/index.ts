@@ -1,0 +1,24 @@
+/**
+ * Worker process: the activities of a training, one file a side effect. Everything they need of the outside is given
+ * to `createActivities`; workflows see them by type only.
+ */
+import { createCheckTasks } from './checkTasks.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { createPrepareSession } from './prepareSession.js';
+import { createSubmitTraining } from './submitTraining.js';
+import { createUploadClip } from './uploadClip.js';
+
+export type { ActivityDependencies } from './dependencies.js';
+
+// The return type is the contract with the workflow: it is inferred, so that it cannot drift from the code.
+// eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types
+export function createActivities(dependencies: ActivityDependencies) {
+  return {
+    prepareSession: createPrepareSession(dependencies),
+    uploadClip: createUploadClip(dependencies),
+    checkTasks: createCheckTasks(dependencies),
+    submitTraining: createSubmitTraining(dependencies),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

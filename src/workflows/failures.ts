@@ -1,0 +1,40 @@
+/**
+ * Workflow sandbox: reads what an activity's failure proves. What arrives is an `ActivityFailure`; the proof is its cause.
+ */
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { type ActivityFailureDetails, ActivityFailureType } from '../contract/failures.js';
+
+export interface ProvenFailure {
+  type: ActivityFailureType;
+  message: string;
+  details: ActivityFailureDetails;
+}
+
+/**
+ * @returns undefined for anything that is no failed request: a cancellation, a bug. Let it pass.
+ *
+ * A time-out means that the worker was lost, whatever its heartbeat said last: that proves nothing.
+ */
+export function provenFailure(error: unknown): ProvenFailure | undefined {
+  if (!(error instanceof ActivityFailure)) return undefined;
+  const { cause } = error;
+  if (cause instanceof TimeoutFailure) {
+    return {
+      type: ActivityFailureType.Ambiguous,
+      message: 'the worker was lost while the request was out',
+      details: {},
+    };
+  }
+  if (cause instanceof ApplicationFailure && isKnown(cause.type)) {
+    return {
+      type: cause.type,
+      message: cause.message,
+      details: cause.details?.[0] ?? {},
+    };
+  }
+  return undefined;
+}
+
+function isKnown(type: string | null | undefined): type is ActivityFailureType {
+  return Object.values<string | null | undefined>(ActivityFailureType).includes(type);
+}

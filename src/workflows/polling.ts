@@ -1,0 +1,166 @@
+/**
+ * Workflow sandbox: looks at all pending tasks of the training. A tick is one durable timer and one `checkTasks`; it asks
+ * every pending task, since leaving some out was seen to hide a failed upload.
+ */
+import { isCancellation } from '@temporalio/workflow';
+import type { TaskOutcome } from '../activities/checkTasks.js';
+import type { Parking } from './parking.js';
+import { now, type Run } from './run.js';
+import { DEADLINE_MS, gapAfter, MINIMUM_GAP_MS, type TaskKind } from './schedule.js';
+
+/** A task under watch. Resolved once `verdict` is set; until then it is pending, however old. */
+export interface Watch<T> {
+  readonly taskId: string;
+  readonly verdict: T | undefined;
+  /** A successful look came later than the deadline. */
+  readonly isOverdue: boolean;
+  /** The status that was last seen, where it is no usual one. */
+  readonly note: string | undefined;
+  /** Moves the deadline: a person keeps waiting. */
+  extend(): void;
+  /** Stops looking. */
+  drop(): void;
+}
+
+interface Pending {
+  taskId: string;
+  kind: TaskKind;
+  since: number;
+  lastLookAt: number;
+  dueAt: number;
+  deadlineAt: number;
+  isOverdue: boolean;
+  note: string | undefined;
+  /** True where the outcome settled the task. */
+  settle: (outcome: TaskOutcome) => boolean;
+}
+
+export class Poller {
+  readonly #run: Run;
+  readonly #parking: Parking;
+  readonly #pending = new Set<Pending>();
+
+  /** Starts looking as soon as there is something to look at; a failure of the looking ends the training's waits. */
+  constructor(run: Run, parking: Parking) {
+    this.#run = run;
+    this.#parking = parking;
+    this.#loop().catch((error: unknown) => {
+      // A cancellation reaches the story by itself.
+      if (!isCancellation(error)) run.fail(error);
+    });
+  }
+
+  /**
+   * Watches a task that was started just now.
+   *
+   * @param judge gives the verdict where an outcome settles the task, else undefined.
+   */
+  watch<T>(kind: TaskKind, taskId: string, judge: (outcome: TaskOutcome) => T | undefined): Watch<T> {
+    const since = Date.now();
+    let verdict: T | undefined;
+    const deadline = (): number => Date.now() + this.#run.ms(DEADLINE_MS[kind]);
+    const pending: Pending = {
+      taskId,
+      kind,
+      since,
+      lastLookAt: since,
+      dueAt: since + this.#run.ms(gapAfter(kind, 0, Math.random())),
+      deadlineAt: deadline(),
+      isOverdue: false,
+      note: undefined,
+      settle: (outcome) => {
+        verdict = judge(outcome);
+        return verdict !== undefined;
+      },
+    };
+    this.#pending.add(pending);
+    return {
+      taskId,
+      get verdict() {
+        return verdict;
+      },
+      get isOverdue() {
+        return pending.isOverdue;
+      },
+      get note() {
+        return pending.note;
+      },
+      extend: () => {
+        pending.deadlineAt = deadline();
+        pending.isOverdue = false;
+      },
+      drop: () => {
+        this.#pending.delete(pending);
+      },
+    };
+  }
+
+  async #loop(): Promise<void> {
+    const run = this.#run;
+    for (;;) {
+      run.nextCheckAt = undefined;
+      await run.until(() => this.#pending.size > 0);
+      const dueAt = this.#nextDue();
+      run.nextCheckAt = new Date(dueAt).toISOString();
+      const wait = dueAt - Date.now();
+      if (wait > 0) {
+        const isChanged = (): boolean => this.#pending.size === 0 || this.#nextDue() < dueAt;
+        if (await run.until(isChanged, wait, `next look at ${tasks(this.#pending.size)}`)) continue;
+      }
+      await this.#look();
+      run.show();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const run = this.#run;
+    const latest = Date.now() - run.ms(MINIMUM_GAP_MS);
+    const asked = [...this.#pending].filter(({ lastLookAt }) => lastLookAt <= latest);
+    if (asked.length === 0) return;
+    const taskIds = asked.map(({ taskId }) => taskId);
+    const { origin, keyFingerprint } = run.session;
+    const outcomes = await this.#parking.mending(() =>
+      run.activities.checkTasks(`look at ${tasks(taskIds.length)}`, {
+        affinity: { origin, keyFingerprint },
+        taskIds,
+      }),
+    );
+    for (const pending of asked) {
+      const outcome = outcomes.find(({ taskId }) => taskId === pending.taskId);
+      if (outcome !== undefined) this.#take(pending, outcome);
+    }
+  }
+
+  #take(pending: Pending, outcome: TaskOutcome): void {
+    const run = this.#run;
+    const at = Date.now();
+    pending.lastLookAt = at;
+    const age = (at - pending.since) / run.scale;
+    const gap = run.ms(gapAfter(pending.kind, age, Math.random()));
+    if (outcome.kind === 'unseen') {
+      pending.note = outcome.why;
+      pending.dueAt = at + Math.max(gap, outcome.retryAfterMs ?? 0);
+      return;
+    }
+    pending.dueAt = at + gap;
+    pending.note = noteOf(outcome, pending.note, run);
+    if (pending.settle(outcome)) this.#pending.delete(pending);
+    else if (at > pending.deadlineAt) pending.isOverdue = true;
+  }
+
+  #nextDue(): number {
+    return Math.min(...[...this.#pending].map(({ dueAt }) => dueAt));
+  }
+}
+
+/** A word that is not expected here is shown and put in the timeline once; it is neither success nor failure. */
+function noteOf(outcome: TaskOutcome, before: string | undefined, run: Run): string | undefined {
+  if (outcome.kind !== 'pending' || outcome.expected) return undefined;
+  const note = `status "${outcome.status}"`;
+  if (note !== before) run.tell(`Task ${outcome.taskId}: unexpected ${note} at ${now()}; asking on.`);
+  return note;
+}
+
+function tasks(count: number): string {
+  return count === 1 ? '1 task' : `${count} tasks`;
+}

@@ -1,0 +1,38 @@
+/**
+ * Workflow sandbox, pure: when a task is looked at next (design, section 6). Ages count from the return of the POST that
+ * started the task, so delays do not add up. All values in ms of real time; the caller scales.
+ */
+
+export type TaskKind = 'upload' | 'training';
+
+/** Two looks at one task are never closer than this; the API advises 2 to 3 s (mountsea-api, section 2). */
+export const MINIMUM_GAP_MS = 2_000;
+
+/** A person may look when a task takes longer than this. Nothing fails then. */
+export const DEADLINE_MS: Record<TaskKind, number> = { upload: 10 * 60_000, training: 15 * 60_000 };
+
+/**
+ * Time from one look to the next.
+ *
+ * @param ageMs age of the task at the look just made; 0 for a task just started.
+ * @param random in [0, 1): spreads the looks of trainings that run side by side by up to a tenth.
+ */
+export function gapAfter(kind: TaskKind, ageMs: number, random: number): number {
+  const gap = kind === 'upload' ? uploadGap(ageMs) : trainingGap(ageMs);
+  return Math.max(MINIMUM_GAP_MS, gap * (0.95 + 0.1 * random));
+}
+
+/** The closed form of 2 s × 1.25, × 1.25, … up to 8 s. */
+function uploadGap(ageMs: number): number {
+  return Math.min(8_000, 2_000 + ageMs / 4);
+}
+
+/**
+ * Training is documented to take 2 to 3 minutes. A few early looks show that it lives (and find one that is far faster
+ * than documented); then closely from 100 s on; after 200 s the gap grows to 15 s.
+ */
+function trainingGap(ageMs: number): number {
+  if (ageMs < 100_000) return Math.min(2_000 + ageMs / 2, 20_000, Math.max(100_000 - ageMs, 5_000));
+  if (ageMs < 200_000) return 5_000;
+  return Math.min(15_000, 5_000 + (ageMs - 200_000) * 0.3);
+}

@@ -1,0 +1,268 @@
+/**
+ * Workflow sandbox: brings all files into the session, a bounded number at a time. A place is taken from the request until
+ * Mountsea's task has ended. Every upload may cost credits, so each one is counted.
+ */
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { TaskOutcome } from '../activities/checkTasks.js';
+import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
+import type { FileProgress } from '../contract/progress.js';
+import { provenFailure } from './failures.js';
+import { type Parking, trainingFailure } from './parking.js';
+import type { Poller, Watch } from './polling.js';
+import type { Run } from './run.js';
+
+const DEFAULT_CONCURRENCY = 4;
+const DEFAULT_TRIES = 3;
+export const API_MINIMUM_CLIPS = 6;
+
+type UploadVerdict =
+  | { kind: 'clip'; clipId: string }
+  /** May be different next time. */
+  | { kind: 'failed'; reason: string }
+  /** The same again would end the same. */
+  | { kind: 'hopeless'; reason: string };
+
+/**
+ * Uploads every file of the training. Returns once each is `ready`, or `dropped` as the input allows.
+ *
+ * @throws ApplicationFailure `UploadRejected` by the policy `fail`, `GivenUp` or `ParkExpired` out of a park.
+ */
+export async function uploadAll(run: Run, poller: Poller, parking: Parking): Promise<void> {
+  const pool = new UploadPool(run, poller, parking);
+  pool.start(run.files);
+  for (;;) {
+    await run.until(() => pool.isIdle || (run.input.onBadFile === 'fail' && pool.failed.length > 0));
+    const bad = pool.bad;
+    if (bad.length === 0) return;
+    switch (run.input.onBadFile ?? 'ask') {
+      case 'fail':
+        if (pool.failed.length > 0) {
+          await pool.stop();
+          throw trainingFailure(run, TrainingFailureType.UploadRejected, sentenceFor(bad));
+        }
+        break;
+      case 'drop':
+        if (pool.overdue.length === 0 && canDrop(run, bad)) {
+          for (const file of bad) run.setFile(file, 'dropped', file.reason);
+          run.tell(`Left out: ${bad.map(({ number }) => number).join(', ')}.`);
+          return;
+        }
+        break;
+      case 'ask':
+        break;
+    }
+    await askAboutBadFiles(parking, pool, bad);
+  }
+}
+
+async function askAboutBadFiles(parking: Parking, pool: UploadPool, bad: FileProgress[]): Promise<void> {
+  const isWaiting = pool.overdue.length > 0;
+  const action = await parking.park(
+    {
+      kind: 'bad-files',
+      message: `${sentenceFor(bad)} The other clips are kept; create was not sent.`,
+      evidence: bad.map(({ number, label, reason }) => `${number} ${label}: ${reason ?? 'no reason given'}`),
+      options: isWaiting ? ['retry', 'keepWaiting'] : ['retry'],
+    },
+    // An overdue task may end while somebody thinks about it.
+    () => pool.bad.length < bad.length,
+  );
+  if (action === 'retry') pool.retry(pool.bad);
+  if (action === 'keepWaiting') pool.keepWaiting();
+}
+
+class UploadPool {
+  readonly #run: Run;
+  readonly #poller: Poller;
+  readonly #parking: Parking;
+  readonly #scope = new CancellationScope();
+  readonly #queue: FileProgress[] = [];
+  readonly #active = new Map<FileProgress, { watch?: Watch<UploadVerdict>; isAbandoned: boolean }>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(run: Run, poller: Poller, parking: Parking) {
+    this.#run = run;
+    this.#poller = poller;
+    this.#parking = parking;
+  }
+
+  start(files: readonly FileProgress[]): void {
+    this.#queue.push(...files);
+    this.#fill();
+  }
+
+  /** Nothing moves until somebody acts: no request is out and every running task is overdue. */
+  get isIdle(): boolean {
+    return [...this.#active.keys()].every(({ state }) => state === 'overdue');
+  }
+
+  get failed(): FileProgress[] {
+    return this.#run.files.filter(({ state }) => state === 'failed');
+  }
+
+  get overdue(): FileProgress[] {
+    return this.#run.files.filter(({ state }) => state === 'overdue');
+  }
+
+  get bad(): FileProgress[] {
+    return [...this.failed, ...this.overdue].sort((a, b) => a.number - b.number);
+  }
+
+  /** A person decided to spend another round of tries on these files. A task still running is given up. */
+  retry(files: readonly FileProgress[]): void {
+    for (const file of files) {
+      const active = this.#active.get(file);
+      if (active !== undefined) {
+        active.isAbandoned = true;
+        active.watch?.drop();
+        this.#active.delete(file);
+      }
+      file.tries = 0;
+      this.#run.setFile(file, 'waiting');
+    }
+    this.start(files);
+  }
+
+  keepWaiting(): void {
+    for (const [file, { watch }] of this.#active) {
+      watch?.extend();
+      if (file.state === 'overdue') this.#run.setFile(file, 'processing');
+    }
+  }
+
+  /** Cancels what is under way and waits until every branch has ended. */
+  async stop(): Promise<void> {
+    this.#queue.length = 0;
+    this.#scope.cancel();
+    await CancellationScope.nonCancellable(() => Promise.all(this.#running));
+  }
+
+  #fill(): void {
+    const places = this.#run.input.concurrency ?? DEFAULT_CONCURRENCY;
+    while (this.#active.size < places) {
+      const file = this.#queue.shift();
+      if (file === undefined) return;
+      const place = { isAbandoned: false };
+      this.#active.set(file, place);
+      const branch: Promise<void> = this.#scope
+        .run(() => this.#uploadUntilSettled(file, place))
+        .catch((error: unknown) => {
+          if (!isCancellation(error)) this.#run.fail(error);
+        })
+        .finally(() => {
+          this.#running.delete(branch);
+          if (place.isAbandoned) return;
+          this.#active.delete(file);
+          this.#fill();
+        });
+      this.#running.add(branch);
+    }
+  }
+
+  /** Uses up the file's tries, in the same session. */
+  async #uploadUntilSettled(
+    file: FileProgress,
+    place: { watch?: Watch<UploadVerdict>; isAbandoned: boolean },
+  ): Promise<void> {
+    const run = this.#run;
+    const tries = run.input.tries ?? DEFAULT_TRIES;
+    for (;;) {
+      const verdict = await this.#uploadOnce(file, place);
+      if (verdict === undefined) return;
+      if (verdict.kind === 'clip') {
+        file.clipId = verdict.clipId;
+        run.setFile(file, 'ready');
+        return;
+      }
+      run.tell(`File ${file.number}, try ${file.tries}: ${verdict.reason}`);
+      if (verdict.kind === 'hopeless' || file.tries >= tries) {
+        run.setFile(file, 'failed', verdict.reason);
+        return;
+      }
+      file.reason = verdict.reason;
+    }
+  }
+
+  /** @returns undefined where a person gave up on this task while it ran. */
+  async #uploadOnce(
+    file: FileProgress,
+    place: { watch?: Watch<UploadVerdict>; isAbandoned: boolean },
+  ): Promise<UploadVerdict | undefined> {
+    const run = this.#run;
+    file.tries += 1;
+    delete file.taskId;
+    run.setFile(file, 'uploading', file.reason);
+    const started = await this.#request(file);
+    if (typeof started !== 'string') return started;
+    file.taskId = started;
+    run.setFile(file, 'processing', file.reason);
+    const watch = this.#poller.watch('upload', started, judgeUpload);
+    place.watch = watch;
+    for (;;) {
+      await run.until(
+        () =>
+          watch.verdict !== undefined || place.isAbandoned || (watch.isOverdue && file.state !== 'overdue'),
+      );
+      if (place.isAbandoned) return undefined;
+      if (watch.verdict !== undefined) return watch.verdict;
+      run.setFile(file, 'overdue', `still ${watch.note ?? 'pending'} after its deadline (task ${started})`);
+    }
+  }
+
+  /** @returns the task id, or what the refusal means for the file. */
+  async #request(file: FileProgress): Promise<string | UploadVerdict> {
+    const run = this.#run;
+    const { sessionId, origin, keyFingerprint } = run.session;
+    const name = `file ${file.number} of ${run.files.length}, try ${file.tries}: ${file.label}`;
+    try {
+      const { taskId } = await this.#parking.mending(() => {
+        run.receipt.uploads.calls += 1;
+        return run.activities.uploadClip(name.slice(0, 180), {
+          affinity: { origin, keyFingerprint },
+          sessionId,
+          audioUrl: run.urlOf(file),
+        });
+      });
+      return taskId;
+    } catch (error) {
+      const failure = provenFailure(error);
+      if (failure === undefined) throw error;
+      const isRefused =
+        failure.type === ActivityFailureType.Refused || failure.type === ActivityFailureType.AccountLimit;
+      return { kind: isRefused ? 'hopeless' : 'failed', reason: failure.message };
+    }
+  }
+}
+
+/** Pure. An answer with no clip or several is not guessed at (mountsea-api, quirk 3). */
+function judgeUpload(outcome: TaskOutcome): UploadVerdict | undefined {
+  switch (outcome.kind) {
+    case 'pending':
+    case 'unseen':
+      return undefined;
+    case 'failed':
+      return { kind: 'failed', reason: outcome.reason };
+    case 'succeeded': {
+      const [clipId, ...others] = outcome.clipIds;
+      if (clipId !== undefined && others.length === 0) return { kind: 'clip', clipId };
+      const found = clipId === undefined ? 'no clip id' : `${outcome.clipIds.length} clip ids`;
+      return {
+        kind: 'hopeless',
+        reason: `the upload succeeded with ${found} in its answer: ${outcome.raw.slice(0, 300)}`,
+      };
+    }
+  }
+}
+
+function canDrop(run: Run, bad: FileProgress[]): boolean {
+  return (
+    run.files.length - bad.length >= Math.max(API_MINIMUM_CLIPS, run.input.minClips ?? API_MINIMUM_CLIPS)
+  );
+}
+
+function sentenceFor(bad: FileProgress[]): string {
+  const [first, ...others] = bad;
+  if (first === undefined) return '';
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  return `File ${first.number}, ${first.label}, has no clip: ${first.reason ?? 'no reason given'}${more}.`;
+}
