@@ -24,7 +24,7 @@ export function createUploadClip({ mountsea, affinity }: ActivityDependencies) {
     const { sessionId, audioUrl } = input;
     try {
       // No cancellation signal: an aborted request may have been charged all the same, and then nobody would know
-      // its task. It ends by itself within the time-out (docs/decisions/0003).
+      // its task. It ends by itself within the time-out (docs/decisions/0001).
       const { taskId } = await withHeartbeat('upload', () =>
         mountsea.upload({ sessionId, audioUrl }, { timeoutMs: TIMEOUT_MS }),
       );

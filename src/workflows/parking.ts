@@ -86,8 +86,7 @@ export class Parking {
   async mending<T>(request: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        const result = await request();
-        return result;
+        return await request();
       } catch (error) {
         const failure = provenFailure(error);
         const park = failure === undefined ? undefined : mendingPark(failure);
