@@ -1,11 +1,28 @@
 import { defineConfig } from 'vitest/config';
 
+/** Two cores are shared and servers are real: generous, so that only a hang fails. */
+const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    pool: 'forks',
-    // Two cores are shared and servers are real: generous, so that only a hang fails.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    projects: [
+      {
+        test: {
+          name: 'alone',
+          include: ['test/{unit,mountsea,sandbox,temporal,compose,cli,activities}/**/*.test.ts'],
+          pool: 'forks',
+          ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: 'with a Temporal server',
+          include: ['test/{workflow,replay,e2e}/**/*.test.ts'],
+          globalSetup: ['test/support/globalSetup.ts'],
+          pool: 'forks',
+          ...timeouts,
+        },
+      },
+    ],
   },
 });

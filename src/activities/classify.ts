@@ -9,6 +9,7 @@ import {
   AnsweredError,
   MountseaError,
   NotSentError,
+  PossiblySentError,
   UnreadableAnswerError,
 } from '../mountsea/errors.js';
 
@@ -29,8 +30,12 @@ export function whatItProves(error: unknown): Proof {
     const name = error instanceof Error ? error.name : typeof error;
     return { type: ActivityFailureType.Ambiguous, message: `unexpected ${name}`, details: {} };
   }
-  const answer =
-    error instanceof AnsweredError || error instanceof UnreadableAnswerError ? error.answer : undefined;
+  // A part of an answer proves no more than none, but what came of it is kept.
+  const hasAnswer =
+    error instanceof AnsweredError ||
+    error instanceof UnreadableAnswerError ||
+    error instanceof PossiblySentError;
+  const answer = hasAnswer ? error.answer : undefined;
   return {
     type: typeOf(error, answer),
     message: error.message,

@@ -9,8 +9,9 @@ export abstract class MountseaError extends Error {
   /** `POST /suno/v2/customModel/create`: method and path, never the query. */
   readonly request: string;
 
-  constructor(request: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+  // No `cause`: an error of the HTTP library may hold raw bytes, and causes end in Temporal's history and in logs.
+  constructor(request: string, message: string) {
+    super(message);
     this.request = request;
   }
 }
@@ -20,12 +21,27 @@ export class NotSentError extends MountseaError {
   override readonly name = 'NotSentError';
 }
 
+/** `credits` or `searchPoints` was called, but no billing host is set. Nothing was sent, and waiting will not help. */
+export class BillingNotConfiguredError extends MountseaError {
+  override readonly name = 'BillingNotConfiguredError';
+}
+
 /**
  * The request may have arrived and had its effect: time-out, reset, connection closed before the answer was whole. A
  * time-out proves nothing about what happened at the other end.
+ *
+ * An answer that broke off belongs here whatever its status: the words that would have said what a 429 means may be
+ * the ones that are missing. `answer` keeps what had come.
  */
 export class PossiblySentError extends MountseaError {
   override readonly name = 'PossiblySentError';
+  /** Head and beginning of an answer that broke off. */
+  readonly answer: Answer | undefined;
+
+  constructor(request: string, message: string, answer?: Answer) {
+    super(request, message);
+    this.answer = answer;
+  }
 }
 
 /** What an HTTP answer said, body before number (mountsea-api, quirks 12 and 13). */
@@ -33,15 +49,15 @@ export interface Answer {
   status: number;
   /** Error code in the body, as text. */
   code?: string;
-  /** Message in the body, or the start of a body that is no JSON. Redacted, at most 500 characters. */
+  /** Message in the body, or the start of the text of a body that is no JSON. Redacted, one line, at most 500 characters. */
   message?: string;
-  /** `Retry-After` in either form, ms from now, never negative. */
+  /** `Retry-After` in either form, ms from now, never negative; absent where the value makes no sense. */
   retryAfterMs?: number;
-  /** The body as text, redacted, at most 8 kB. */
+  /** The body as text, redacted, at most 8192 characters. */
   raw: string;
 }
 
-/** The API answered with a status outside 2xx. */
+/** The API answered with a status outside 2xx. Also for 3xx: no redirect is followed. */
 export class AnsweredError extends MountseaError {
   override readonly name = 'AnsweredError';
   readonly answer: Answer;

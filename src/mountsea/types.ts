@@ -20,21 +20,21 @@ export interface TaskStatus {
   failCode?: string;
   /** Distinct clip ids found in the payload, in order. More than one: the caller must not guess. */
   clipIds: string[];
-  /** Distinct `chirp-custom:<uuid>` found anywhere in the payload, in order, each with the name beside it. */
+  /** Distinct `chirp-custom:<uuid>` found anywhere in the body, in order, each with the name beside it. */
   models: { modelId: string; name?: string }[];
-  /** The payload (`data`, else `result`) as JSON text, redacted, at most 8 kB. */
+  /** The whole body as text, redacted, at most 8192 characters. */
   raw: string;
 }
 
 /** Answer of a POST that starts a task. */
 export interface StartedTask {
   taskId: string;
-  /** The body as text, redacted, at most 8 kB. */
+  /** The body as text, redacted, at most 8192 characters. */
   raw: string;
 }
 
 export interface RequestOptions {
-  /** Aborts the request. Never pass one to `create`. */
+  /** Aborts the request. `create` and `generate` take none. */
   signal?: AbortSignal;
   /** From connect to last byte, ms. Default 60 000 for a POST, 30 000 for a read. */
   timeoutMs?: number;
@@ -91,13 +91,19 @@ export interface GenerateRequest {
   controls?: { style_weight?: number; audio_weight?: number; weirdness_constraint?: number };
 }
 
-/** The Mountsea API as tunesmith sees it. Sends each request once: no retry, no redirect. */
+/**
+ * The Mountsea API as tunesmith sees it. Writes each request at most once: no retry, no redirect. A request that asks
+ * for something to be done has a connection of its own, since on a reused one a close by the server and our request
+ * may cross, and then nobody knows; reads share a few.
+ *
+ * Every method throws a `MountseaError` (see `errors.ts`) where it has no usable answer.
+ */
 export interface Mountsea {
   /** Origin of the API, e.g. `https://api.mountsea.ai`. */
   readonly origin: string;
   prepare(options?: RequestOptions): Promise<{ sessionId: string; raw: string }>;
   upload(body: { sessionId: string; audioUrl: string }, options?: RequestOptions): Promise<StartedTask>;
-  /** Costs 100 credits. Opens a connection of its own and takes no signal: once begun it runs to its end. */
+  /** Costs 100 credits. Takes no signal: once begun it runs to its end. */
   create(
     body: { sessionId: string; clipIds: string[]; name: string },
     options?: { timeoutMs?: number },
@@ -105,12 +111,13 @@ export interface Mountsea {
   status(taskId: string, options?: RequestOptions): Promise<TaskStatus>;
   generate(body: GenerateRequest, options?: { timeoutMs?: number }): Promise<StartedTask>;
   generateSchema(options?: RequestOptions): Promise<GenerateSchema[]>;
-  /** Balance of the billing key. Throws `BillingNotConfiguredError` where no billing host is set. */
+  /** Balance of the billing key. @throws `BillingNotConfiguredError` where no billing host is set. */
   credits(options?: RequestOptions): Promise<number>;
   searchPoints(
     query: { startMs: number; endMs: number; page?: number; limit?: number },
     options?: RequestOptions,
   ): Promise<LedgerPage>;
+  /** Refuses new requests, waits for those in flight (each has its time-out) and gives up the connections. */
   close(): Promise<void>;
 }
 
@@ -118,7 +125,9 @@ export interface Mountsea {
 export interface MountseaOptions {
   /** e.g. `https://api.mountsea.ai`; a path is kept as a prefix. */
   baseUrl: string;
+  /** Called for each request. */
   apiKey: () => string;
+  /** Without it `credits` and `searchPoints` throw `BillingNotConfiguredError`. */
   billing?: { baseUrl: string; apiKey: () => string };
   /** Called after each exchange, with everything secret removed (see `recording.ts`). */
   onExchange?: (exchange: RecordedExchange) => void;
@@ -134,8 +143,15 @@ export interface RecordedExchange {
   /** Path and query; ids are kept, secrets are not. */
   path: string;
   requestBody?: unknown;
-  /** What came back, or what went wrong. */
+  /** What came back, or what went wrong. A `body` is the parsed JSON, else the text. `ms` from connect to last byte. */
   outcome:
     | { kind: 'answer'; status: number; headers: Record<string, string>; body: unknown; ms: number }
-    | { kind: 'error'; proof: 'not-sent' | 'possibly-sent'; message: string; ms: number };
+    | {
+        kind: 'error';
+        proof: 'not-sent' | 'possibly-sent';
+        message: string;
+        /** What had come of an answer that broke off. */
+        partial?: { status: number; headers: Record<string, string>; body: unknown };
+        ms: number;
+      };
 }

@@ -172,6 +172,7 @@ class UploadPool {
       if (verdict.kind === 'clip') {
         file.clipId = verdict.clipId;
         run.setFile(file, 'ready');
+        run.tell(`File ${file.number} is clip ${verdict.clipId}.`);
         return;
       }
       run.tell(`File ${file.number}, try ${file.tries}: ${verdict.reason}`);
