@@ -1,0 +1,160 @@
+/**
+ * Everything a training needs, real: a sandbox of its own (so a task queue of its own), audio files over HTTP, workers,
+ * a client. Time runs 50 times faster, for the workflow and the sandbox alike.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { inject } from 'vitest';
+import { serveTracks, type TrackServer } from '../../src/cli/demo/tracks.js';
+import type { Correction, CorrectionAccepted } from '../../src/contract/correction.js';
+import {
+  CORRECT_UPDATE,
+  PROGRESS_QUERY,
+  TRAIN_CUSTOM_MODEL_WORKFLOW,
+  TRAINING_MEMO,
+} from '../../src/contract/messages.js';
+import type { TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
+import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+import { localAddress, openClient } from '../../src/temporal/connection.js';
+import { taskQueueFor } from '../../src/temporal/identity.js';
+import { waitUntil } from './waitUntil.js';
+
+export const SPEED = 50;
+const WORKER = fileURLToPath(new URL('../../dist/worker.js', import.meta.url));
+
+type Handle = WorkflowHandle<(input: TrainCustomModelInput) => Promise<TrainedModel>>;
+
+/** A training under test. */
+export interface Training {
+  handle: Handle;
+  input: TrainCustomModelInput;
+  progress(): Promise<TrainingProgress>;
+  memo(): Promise<TrainingMemo>;
+  /** Waits until the training shows something. */
+  until(label: string, isTrue: (progress: TrainingProgress) => boolean): Promise<TrainingProgress>;
+  correct(correction: Correction): Promise<CorrectionAccepted>;
+}
+
+export interface WorkerProcess {
+  process: ChildProcess;
+  /** What it wrote, stdout and stderr together. */
+  output(): string;
+  /** SIGKILL, and wait until it is gone. */
+  kill(): Promise<void>;
+}
+
+export interface Rig {
+  sandbox: Sandbox;
+  tracks: TrackServer;
+  client: Client;
+  taskQueue: string;
+  /** Environment that points a process of ours to this rig. */
+  env: NodeJS.ProcessEnv;
+  startWorker(env?: NodeJS.ProcessEnv): Promise<WorkerProcess>;
+  train(input?: Partial<TrainCustomModelInput>): Promise<Training>;
+  close(): Promise<void>;
+}
+
+let trainings = 0;
+
+/** @param temporalAddress Default: the server that all tests share. */
+export async function createRig(
+  options: SandboxOptions = {},
+  temporalAddress = inject('temporalAddress'),
+): Promise<Rig> {
+  const sandbox = await startSandbox({ speed: SPEED, ...options });
+  const tracks = await serveTracks();
+  const opened = await openClient(localAddress(temporalAddress));
+  const taskQueue = taskQueueFor(sandbox.url);
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    TEMPORAL_ADDRESS: temporalAddress,
+    MOUNTSEA_BASE_URL: sandbox.url,
+    MOUNTSEA_BILLING_URL: sandbox.billingUrl,
+    MOUNTSEA_API_KEY: sandbox.apiKey,
+    TUNESMITH_ALLOW_PRIVATE_URLS: '1',
+    TUNESMITH_TIME_SCALE: String(1 / SPEED),
+  };
+  const workers: WorkerProcess[] = [];
+  let isClosed = false;
+
+  return {
+    sandbox,
+    tracks,
+    client: opened.client,
+    taskQueue,
+    env,
+    startWorker: async (more = {}) => {
+      const worker = await startWorkerProcess({ ...env, ...more });
+      workers.push(worker);
+      return worker;
+    },
+    train: async (more = {}) => {
+      const input: TrainCustomModelInput = {
+        name: `Model ${++trainings}`,
+        origin: sandbox.url,
+        sources: tracks.urls.map((url) => ({ url, label: url })),
+        timeScale: 1 / SPEED,
+        ...more,
+      };
+      const handle: Handle = await opened.client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
+        workflowId: `test-${process.pid}-${trainings}`,
+        taskQueue,
+        args: [input],
+      });
+      return trainingOf(handle, input);
+    },
+    close: async () => {
+      if (isClosed) return;
+      isClosed = true;
+      await Promise.all(workers.map((worker) => worker.kill()));
+      await opened.close();
+      await tracks.close();
+      await sandbox.close();
+    },
+  };
+}
+
+function trainingOf(handle: Handle, input: TrainCustomModelInput): Training {
+  const progress = (): Promise<TrainingProgress> => handle.query(PROGRESS_QUERY);
+  return {
+    handle,
+    input,
+    progress,
+    memo: async () => {
+      const { memo } = await handle.describe();
+      return memo?.[TRAINING_MEMO] as TrainingMemo;
+    },
+    until: (label, isTrue) =>
+      waitUntil(label, async () => {
+        const now = await progress();
+        return isTrue(now) && now;
+      }),
+    correct: (correction) => handle.executeUpdate(CORRECT_UPDATE, { args: [correction] }),
+  };
+}
+
+async function startWorkerProcess(env: NodeJS.ProcessEnv): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, [WORKER], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const ended = once(child, 'exit');
+  await waitUntil('the worker runs', () => {
+    if (child.exitCode !== null) throw new Error(`The worker ended: ${output}`);
+    return output.includes('is running');
+  });
+  return {
+    process: child,
+    output: () => output,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
