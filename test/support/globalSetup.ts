@@ -22,7 +22,7 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const build = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
-  if (!process.env.NOBUILD) execFileSync(process.execPath, [build, '--if-stale'], { stdio: 'inherit' });
+  execFileSync(process.execPath, [build, '--if-stale'], { stdio: 'inherit' });
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };

@@ -1,6 +1,6 @@
 /**
  * Everything a training needs, real: a sandbox of its own (so a task queue of its own), audio files over HTTP, workers,
- * a client. Time runs 50 times faster, for the workflow and the sandbox alike.
+ * a client. Time runs 100 times faster, for the workflow and the sandbox alike.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,7 +22,7 @@ import { localAddress, openClient } from '../../src/temporal/connection.js';
 import { taskQueueFor } from '../../src/temporal/identity.js';
 import { waitUntil } from './waitUntil.js';
 
-export const SPEED = 50;
+export const SPEED = 100;
 const WORKER = fileURLToPath(new URL('../../dist/worker.js', import.meta.url));
 
 type Handle = WorkflowHandle<(input: TrainCustomModelInput) => Promise<TrainedModel>>;

@@ -1,0 +1,48 @@
+/**
+ * The sandbox: a simulated Mountsea with money. In process for tests (`startSandbox`), as a process of its own for users
+ * (`main.ts`). Knows nothing of the rest of tunesmith, so that it can be believed.
+ */
+import type { FaultRule, SandboxOptions, SandboxReport, Shapes } from './options.js';
+import { SandboxServer } from './server.js';
+
+export type { Fault, FaultRule, SandboxOptions, SandboxReport, Shapes } from './options.js';
+
+export interface Sandbox {
+  /** Of the API host, e.g. `http://127.0.0.1:40123`. */
+  url: string;
+  /** Of the billing host. */
+  billingUrl: string;
+  /** The first of its keys. */
+  apiKey: string;
+  report(): SandboxReport;
+  addFaults(rules: FaultRule[]): void;
+  setShapes(shapes: Partial<Shapes>): void;
+  /** As it was at the start, without faults. */
+  reset(): void;
+  /** While it is down, connections are refused; it comes back on the same ports. */
+  setDown(isDown: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws Error where an option cannot be used or a port is taken. */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const server = new SandboxServer(options);
+  await server.listen();
+  return {
+    url: server.urls.api,
+    billingUrl: server.urls.billing,
+    apiKey: server.apiKey,
+    report: () => server.report(),
+    addFaults: (rules) => {
+      server.addFaults(rules);
+    },
+    setShapes: (shapes) => {
+      server.setShapes(shapes);
+    },
+    reset: () => {
+      server.reset();
+    },
+    setDown: (isDown) => (isDown ? server.shut() : server.listen()),
+    close: () => server.close(),
+  };
+}
