@@ -12,7 +12,8 @@ const rooms = {
   mountsea: ['contract'],
   temporal: ['contract'],
   sandbox: ['contract'],
-  cli: ['contract', 'temporal'],
+  // The worker only by dynamic import: no other command may load its native module.
+  cli: ['contract', 'temporal', 'worker.ts'],
 };
 
 const zones = Object.entries(rooms).map(([room, allowed]) => ({

@@ -14,14 +14,8 @@ export interface Source {
   label: string;
 }
 
-/** Input of the workflow `trainCustomModel`. */
-export interface TrainCustomModelInput {
-  /** Name of the model at Mountsea. */
-  name: string;
-  /** At least `minClips`; clips keep this order. */
-  sources: Source[];
-  /** API origin this training is meant for, e.g. `https://api.mountsea.ai`; a worker of another origin refuses it. */
-  origin: string;
+/** How a training is to be run; what is trained is in `TrainCustomModelInput`. */
+export interface TrainingOptions {
   /** Upload tasks in flight at a time. Default 4. */
   concurrency?: number;
   /** Uploads of one file before it counts as bad. Default 3. */
@@ -37,6 +31,16 @@ export interface TrainCustomModelInput {
    * runs at the inverse speed. Default 1.
    */
   timeScale?: number;
+}
+
+/** Input of the workflow `trainCustomModel`. */
+export interface TrainCustomModelInput extends TrainingOptions {
+  /** Name of the model at Mountsea. */
+  name: string;
+  /** At least `minClips`; clips keep this order. */
+  sources: Source[];
+  /** API origin this training is meant for, e.g. `https://api.mountsea.ai`; a worker of another origin refuses it. */
+  origin: string;
 }
 
 /** One clip of the trained model and the source it was made from. */

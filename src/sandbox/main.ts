@@ -24,20 +24,20 @@ const program = new Command('sandbox')
   .description(
     'A simulated Mountsea with money: accounts, sessions, tasks, a credit ledger, faults. See docs/sandbox.md.',
   )
-  .option('--host HOST', 'address to listen on', '127.0.0.1')
-  .option('--port N', 'port of the API host; 0 takes a free one', number, 0)
-  .option('--billing-port N', 'port of the billing host', number, 0)
-  .option('--speed X', 'how many times faster than life', number, 1)
-  .option('--seed N', 'of durations and accounts', number, 1)
+  .option('--host <host>', 'address to listen on', '127.0.0.1')
+  .option('--port <n>', 'port of the API host; 0 takes a free one', number, 0)
+  .option('--billing-port <n>', 'port of the billing host', number, 0)
+  .option('--speed <x>', 'how many times faster than life', number, 1)
+  .option('--seed <n>', 'of durations and accounts', number, 1)
   .option(
-    '--key KEY',
+    '--key <key>',
     'a key it knows; again for more (default: sandbox-key)',
     (key, keys: string[]) => [...keys, key],
     [],
   )
-  .option('--faults FILE', 'JSON list of fault rules', faultsIn)
-  .option('--shapes K=V', 'a shape of the wire; again for more', shapeOf, {})
-  .option('--replay DIR', 'answer from recorded exchanges')
+  .option('--faults <file>', 'JSON list of fault rules', faultsIn)
+  .option('--shapes <k=v>', 'a shape of the wire; again for more', shapeOf, {})
+  .option('--replay <dir>', 'answer from recorded exchanges')
   .option('--json', 'say where it listens as JSON')
   .action(async (flags: Flags) => {
     const { key, json, replay, faults, shapes, ...rest } = flags;

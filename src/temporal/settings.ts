@@ -57,13 +57,18 @@ export function readSettings(env: Environment = process.env): Settings {
     origin,
     ...(billing === undefined ? {} : { billingUrl: httpUrl('MOUNTSEA_BILLING_URL', billing) }),
     home: resolve(present(env, 'TUNESMITH_HOME') ?? paths.data),
-    cache: paths.cache,
+    cache: cacheFolder(),
     allowPrivateUrls: env['TUNESMITH_ALLOW_PRIVATE_URLS'] === '1',
     timeScale: timeScale(env, origin),
     ...(temporal === undefined ? {} : { temporal }),
     apiKey,
     billingKey: () => present(env, 'MOUNTSEA_BILLING_API_KEY') ?? apiKey(),
   };
+}
+
+/** Where things are kept that can be fetched or built again. */
+export function cacheFolder(): string {
+  return envPaths('tunesmith', { suffix: '' }).cache;
 }
 
 /** HMAC-SHA-256 of the origin under the key, first 8 hex digits: tells keys apart without telling the key. */

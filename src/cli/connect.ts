@@ -1,0 +1,119 @@
+/**
+ * Client side: the Temporal server that a command talks to: the configured one, or our own in the background, which is
+ * started where it is needed.
+ */
+import type { Affinity } from '../contract/affinity.js';
+import { describeMismatch, ensureBackground, findBackground } from '../temporal/background.js';
+import { configuredAddress, localAddress, openClient, type TemporalAddress } from '../temporal/connection.js';
+import type { Settings } from '../temporal/settings.js';
+import { CommandError, UsageError } from './exit.js';
+import { Trainings } from './trainings.js';
+
+/** An open connection to the server in use. */
+export interface Connected {
+  trainings: Trainings;
+  address: TemporalAddress;
+  /** Whether the server is our own in the background. */
+  isOwn: boolean;
+  /** Of our own server: whose work its worker does; absent where it has none. */
+  worker?: Affinity;
+  /** Page of a run in the Web UI; undefined where the UI's address is not known. */
+  uiOf(workflowId: string, runId: string): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** `train`: starts our own server and wants its worker. `if-state`: only where there is something to look at. */
+  purpose: 'train' | 'if-state';
+  /** Keep exchanges with the API there; absolute. */
+  recordDir?: string;
+  env: NodeJS.ProcessEnv;
+  say: (line: string) => void;
+}
+
+/**
+ * @returns undefined where there is no server and no state, and so nothing to look at.
+ * @throws UsageError where a training could not run: no key, another key or origin; CommandError where the server cannot
+ *   be reached.
+ */
+export async function connect(settings: Settings, options: ConnectOptions): Promise<Connected | undefined> {
+  return settings.temporal === undefined
+    ? connectOwn(settings, options)
+    : connectConfigured(settings.temporal, options);
+}
+
+async function connectConfigured(
+  temporal: NonNullable<Settings['temporal']>,
+  { recordDir }: ConnectOptions,
+): Promise<Connected> {
+  if (recordDir !== undefined) {
+    throw new UsageError(
+      '--record needs the worker that this machine runs in the background, but a Temporal address is configured. Use `tunesmith worker --record DIR` there.',
+    );
+  }
+  const address = configuredAddress(temporal);
+  let opened;
+  try {
+    opened = await openClient(address);
+  } catch (error) {
+    throw new CommandError(
+      `The Temporal server at ${temporal.address} cannot be reached (${messageOf(error)}). Nothing was started. Check TEMPORAL_ADDRESS, or unset it to use the server that tunesmith brings.`,
+    );
+  }
+  const isCloud = /\.tmprl\.cloud(:|$)|\.api\.temporal\.io(:|$)/.test(temporal.address);
+  return {
+    trainings: new Trainings(opened.client),
+    address,
+    isOwn: false,
+    uiOf: (workflowId, runId) =>
+      isCloud ? runPage('https://cloud.temporal.io', address.namespace, workflowId, runId) : undefined,
+    close: () => opened.close(),
+  };
+}
+
+async function connectOwn(settings: Settings, options: ConnectOptions): Promise<Connected | undefined> {
+  const { purpose, recordDir, env, say } = options;
+  const running = await findBackground(settings);
+  if (purpose === 'train') {
+    if (running?.worker === undefined && settings.apiKey() === undefined) {
+      throw new UsageError(
+        'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (Without a key: `tunesmith demo`.)',
+      );
+    }
+    if (recordDir !== undefined && running !== undefined && running.recordDir !== recordDir) {
+      throw new UsageError(
+        'The background worker runs already and does not record there: run `tunesmith down`, then this command again.',
+      );
+    }
+  }
+  const background = await ensureBackground(settings, {
+    say,
+    when: purpose === 'train' ? 'needed' : 'if-state',
+    env,
+    ...(recordDir === undefined ? {} : { recordDir }),
+  });
+  if (background === undefined) return undefined;
+  const mismatch = describeMismatch(background, settings);
+  if (mismatch !== undefined) {
+    if (purpose === 'train') throw new UsageError(`${mismatch} Nothing was started.`);
+    say(mismatch);
+  }
+  const address = localAddress(background.address);
+  const opened = await openClient(address);
+  return {
+    trainings: new Trainings(opened.client),
+    address,
+    isOwn: true,
+    ...(background.worker === undefined ? {} : { worker: background.worker }),
+    uiOf: (workflowId, runId) => runPage(background.uiUrl, address.namespace, workflowId, runId),
+    close: () => opened.close(),
+  };
+}
+
+function runPage(ui: string, namespace: string, workflowId: string, runId: string): string {
+  return `${ui}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}/${runId}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

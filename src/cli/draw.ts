@@ -1,0 +1,274 @@
+/**
+ * Client side: the one module that draws. Turns what is known of a training into lines for people; it writes nothing.
+ */
+import { createColors } from 'picocolors';
+import type { CorrectionAction } from '../contract/correction.js';
+import type { Attention, FileProgress, FileState } from '../contract/progress.js';
+import type { Receipt, TrainedModel } from '../contract/training.js';
+import type { Snapshot } from './trainings.js';
+
+export interface Canvas {
+  /** Columns to draw on. */
+  width: number;
+  isColored: boolean;
+  /** How the user calls the program, for commands to copy. */
+  program: string;
+}
+
+/** More files than this are folded: what is ready and what waits becomes one line each. */
+const FILE_LIMIT = 20;
+
+/** The whole picture of a training that is followed, to be drawn over the last one. */
+export function picture(
+  snapshot: Snapshot,
+  uiUrl: string | undefined,
+  now: number,
+  canvas: Canvas,
+): string[] {
+  const { memo, progress, workflowId } = snapshot;
+  const paint = createColors(canvas.isColored);
+  const lines = [
+    fit(
+      `${paint.bold(printable(memo.name))}  ${memo.phase}`,
+      paint.dim(clock(now - Date.parse(memo.startedAt))),
+      canvas.width,
+    ),
+  ];
+  if (progress === undefined) lines.push(`  ${countsOf(snapshot)}`);
+  else lines.push(...fileLines(progress.files, now, canvas));
+  const attention = progress?.attention ?? memo.attention;
+  if (attention !== undefined) lines.push('', ...attentionLines(attention, workflowId, canvas));
+  const next = progress?.nextCheckAt;
+  const check =
+    next === undefined ? '' : `  next check in ${Math.max(0, Math.ceil((Date.parse(next) - now) / 1000))} s`;
+  lines.push(paint.dim(cutEnd(`${receiptWords(progress?.receipt ?? memo.receipt)}${check}`, canvas.width)));
+  // Never cut: an address is there to be copied or clicked.
+  if (uiUrl !== undefined) lines.push(paint.dim(uiUrl));
+  return lines;
+}
+
+/** What is new in a snapshot, a line each, for output that cannot be drawn over. */
+export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canvas): string[] {
+  const lines: string[] = [];
+  const { progress, memo, workflowId } = after;
+  if (progress !== undefined) {
+    const known = before?.progress?.timeline.at(-1)?.at ?? '';
+    const seen = new Set(before?.progress?.timeline.map(({ at, text }) => `${at} ${text}`));
+    for (const { at, text } of progress.timeline) {
+      if (at >= known && !seen.has(`${at} ${text}`)) lines.push(`${timeOf(at)}  ${printable(text)}`);
+    }
+  } else if (memo.finishedAt !== undefined) {
+    if (before?.status !== after.status) lines.push(`${timeOf(memo.finishedAt)}  ${endWords(after)}`);
+  } else if (
+    before === undefined ||
+    countsOf(before) !== countsOf(after) ||
+    before.memo.phase !== memo.phase
+  ) {
+    lines.push(`${memo.phase}: ${countsOf(after)}`);
+  }
+  const attention = progress?.attention ?? memo.attention;
+  const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
+  if (attention !== undefined && attention.id !== attentionBefore?.id) {
+    lines.push(...attentionLines(attention, workflowId, { ...canvas, isColored: false, width: Infinity }));
+  }
+  return lines;
+}
+
+function endWords({ status, memo: { modelId } }: Snapshot): string {
+  return modelId === undefined ? `The training ended: ${status}.` : `Model ${modelId} is ready.`;
+}
+
+/** One look at a training. */
+export function statusLines(
+  snapshot: Snapshot,
+  uiUrl: string | undefined,
+  now: number,
+  canvas: Canvas,
+): string[] {
+  const { workflowId, status, memo, progress } = snapshot;
+  const lines = [`${workflowId}  ${status}`];
+  lines.push(
+    ...picture(snapshot, uiUrl, memo.finishedAt === undefined ? now : Date.parse(memo.finishedAt), canvas),
+  );
+  const sessionId = progress?.sessionId ?? memo.sessionId;
+  if (sessionId !== undefined) lines.push(`session ${sessionId}`);
+  if (memo.modelId !== undefined) lines.push(`model   ${memo.modelId}`);
+  lines.push(...evidenceLines(memo.receipt));
+  return lines;
+}
+
+/** A table of trainings, one a line. */
+export function listLines(trainings: Snapshot[]): string[] {
+  if (trainings.length === 0) return ['No trainings yet.'];
+  const rows = trainings.map(({ workflowId, status, memo }) => [
+    workflowId,
+    memo.attention === undefined
+      ? status === 'running'
+        ? memo.phase
+        : status
+      : `waits: ${memo.attention.kind}`,
+    memo.modelId ?? '',
+  ]);
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    // Ids are there to be copied: a narrow terminal wraps them rather than losing their end.
+    row
+      .map((cell, column) => (column < 2 && row[column + 1] !== '' ? cell.padEnd(widths[column] ?? 0) : cell))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** What a finished training gave. */
+export function resultLines(result: TrainedModel): string[] {
+  const { modelId, name, sessionId, clips, receipt } = result;
+  return [
+    `model   ${modelId}`,
+    `name    ${printable(name)}`,
+    `session ${sessionId}`,
+    `clips   ${clips.length}`,
+    ...clips.map(
+      ({ file, clipId, source }) => `  ${String(file).padStart(3)}  ${clipId}  ${printable(source)}`,
+    ),
+    receiptWords(receipt),
+    ...evidenceLines(receipt),
+  ];
+}
+
+/** What was spent, in a few words. Unknown is said as such. */
+export function receiptWords({ create, uploads }: Receipt): string {
+  const words = {
+    charged: `create: ${create.credits ?? ''} credits`,
+    'not-charged': 'create: not charged',
+    unknown: 'create: charge unknown',
+  }[create.verdict];
+  const calls = `${uploads.calls} ${uploads.calls === 1 ? 'upload' : 'uploads'}`;
+  return `${words} · ${calls}${uploads.credits === 'unknown' ? '' : `: ${uploads.credits} credits`}`;
+}
+
+function evidenceLines({ create }: Receipt): string[] {
+  return create.evidence.map((evidence) => `  because ${printable(evidence)}`);
+}
+
+/** What a training needs, and the exact commands that answer it. */
+function attentionLines(attention: Attention, workflowId: string, canvas: Canvas): string[] {
+  const paint = createColors(canvas.isColored);
+  const { kind, message, evidence, options, nextTryAt } = attention;
+  const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
+  const lines = [paint.yellow(paint.bold(`Needs attention: ${kind}`)), ...wrap(message, '  ')];
+  for (const line of evidence.slice(0, 8)) lines.push(...wrap(cutEnd(line, 400), '  - '));
+  if (evidence.length > 8) lines.push(`  - and ${evidence.length - 8} more`);
+  if (nextTryAt !== undefined) lines.push(`  Tries again by itself at ${timeOf(nextTryAt)}.`);
+  for (const option of options) lines.push(`  ${canvas.program} fix ${workflowId} ${FLAGS[option]}`);
+  return lines;
+}
+
+/** The flag of `fix` for each correction. */
+export const FLAGS: Record<CorrectionAction, string> = {
+  retry: '--retry',
+  keepWaiting: '--keep-waiting',
+  giveUp: '--give-up',
+};
+
+const MARKS: Record<FileState, string> = {
+  waiting: '·',
+  uploading: '↑',
+  processing: '…',
+  overdue: '!',
+  ready: '✓',
+  failed: '✗',
+  dropped: '-',
+};
+
+function fileLines(files: FileProgress[], now: number, canvas: Canvas): string[] {
+  const isFolded = (state: FileState): boolean =>
+    files.length > FILE_LIMIT && (state === 'ready' || state === 'waiting' || state === 'dropped');
+  const shown = files.filter(({ state }) => !isFolded(state));
+  const lines = shown.slice(0, FILE_LIMIT).map((file) => fileLine(file, now, canvas));
+  if (shown.length > FILE_LIMIT) lines.push(`    and ${shown.length - FILE_LIMIT} more`);
+  for (const state of ['ready', 'waiting', 'dropped'] as const) {
+    const count = files.filter((file) => file.state === state).length;
+    if (count > 0 && isFolded(state)) lines.push(`  ${MARKS[state]} ${count} ${state}`);
+  }
+  return lines;
+}
+
+function fileLine(file: FileProgress, now: number, canvas: Canvas): string {
+  const paint = createColors(canvas.isColored);
+  const { state, number, label, tries, since, reason } = file;
+  const isMoving = state === 'uploading' || state === 'processing' || state === 'overdue';
+  const time = isMoving ? clock(now - Date.parse(since)) : '';
+  const again = tries > 1 ? ` (try ${tries})` : '';
+  const words = `${state}${again}`.padEnd(20);
+  const space = Math.max(20, canvas.width - 36);
+  const why = reason === undefined || state === 'ready' ? '' : `  ${reason}`;
+  const name = cutMiddle(printable(nameOf(label)), Math.min(space, 44));
+  const line = `  ${MARKS[state]} ${String(number).padStart(3)}  ${name.padEnd(Math.min(space, 44))}  ${words} ${time.padStart(6)}${printable(why)}`;
+  const color = {
+    ready: paint.green,
+    failed: paint.red,
+    overdue: paint.yellow,
+    waiting: paint.dim,
+    dropped: paint.dim,
+    uploading: paint.cyan,
+    processing: paint.cyan,
+  }[state];
+  return color(cutEnd(line.trimEnd(), canvas.width));
+}
+
+function countsOf({ memo: { fileCounts, fileTotal } }: Snapshot): string {
+  const counts = Object.entries(fileCounts).map(([state, count]) => `${count} ${state}`);
+  return `${fileTotal} files: ${counts.join(', ')}`;
+}
+
+/** The last part of a path says most. */
+function nameOf(label: string): string {
+  const last = label.split('/').at(-1) ?? '';
+  return last === '' ? label : last;
+}
+
+/** m:ss, or h:mm:ss. */
+export function clock(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const tail = String(s).padStart(2, '0');
+  return h === 0 ? `${m}:${tail}` : `${h}:${String(m).padStart(2, '0')}:${tail}`;
+}
+
+function timeOf(iso: string): string {
+  return new Date(iso).toTimeString().slice(0, 8);
+}
+
+/** Names, labels and answers come from outside: they must not move the cursor. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ');
+}
+
+function fit(left: string, right: string, width: number): string {
+  const bare = (text: string): number => text.replace(/\u001b\[\d+m/g, '').length;
+  return `${left}${' '.repeat(Math.max(2, Math.min(width, 100) - bare(left) - bare(right)))}${right}`;
+}
+
+function cutEnd(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+function cutMiddle(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const half = Math.floor((width - 1) / 2);
+  return `${text.slice(0, width - 1 - half)}…${text.slice(-half)}`;
+}
+
+function wrapped(text: string, indent: string, width: number): string[] {
+  const space = ' '.repeat(indent.length);
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(' ')) {
+    if (line.length + word.length + 1 > width && line.trim() !== '' && line !== indent) {
+      lines.push(line.trimEnd());
+      line = space;
+    }
+    line += `${word} `;
+  }
+  return [...lines, line.trimEnd()];
+}

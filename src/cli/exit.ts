@@ -1,0 +1,44 @@
+/**
+ * Client side: how a command ends. One table for exit codes (design, section 7), one class for what a person did wrong.
+ */
+import type { ChargeVerdict } from '../contract/training.js';
+
+export const Exit = {
+  done: 0,
+  unexpected: 1,
+  usage: 2,
+  endedNotCharged: 3,
+  endedCharged: 4,
+  parked: 5,
+  chargeUnknown: 6,
+  stillRunning: 7,
+  interrupted: 130,
+} as const;
+export type Exit = (typeof Exit)[keyof typeof Exit];
+
+/** Usage or input is wrong. The message is a sentence; nothing was started. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Something outside went wrong in a way that has a sentence of its own. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Exit code of a training that ended without a model. */
+export function exitOfEnd(verdict: ChargeVerdict): Exit {
+  switch (verdict) {
+    case 'not-charged':
+      return Exit.endedNotCharged;
+    case 'charged':
+      return Exit.endedCharged;
+    case 'unknown':
+      return Exit.chargeUnknown;
+  }
+}
+
+/** Exit code of a training that waits for a person. */
+export function exitOfPark(verdict: ChargeVerdict): Exit {
+  return verdict === 'unknown' ? Exit.chargeUnknown : Exit.parked;
+}

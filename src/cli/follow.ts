@@ -1,0 +1,108 @@
+/**
+ * Client side: follows one training until there is a reason to stop. The training never depends on being followed, so
+ * every way out of here leaves it running.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Exit, exitOfEnd, exitOfPark } from './exit.js';
+import { isConnectionLost, type Snapshot } from './trainings.js';
+
+/** Where the follower shows what it sees. */
+export interface Show {
+  snapshot(snapshot: Snapshot): void;
+  /** A sentence beside the picture. */
+  note(text: string): void;
+}
+
+export interface FollowOptions {
+  /** One look. May throw when the connection is gone. */
+  look: () => Promise<Snapshot>;
+  /** Makes a new connection; throws where that fails. */
+  reconnect: () => Promise<void>;
+  show: Show;
+  /** Aborted by Ctrl-C. */
+  interrupted: AbortSignal;
+  /** Stop following after this time, ms; absent: never. */
+  waitMs?: number | undefined;
+  /** The command that starts a worker. */
+  workerCommand: string;
+  /** Between two looks. Default 1 000. */
+  lookEveryMs?: number;
+}
+
+export interface Followed {
+  exit: Exit;
+  /** Absent where nothing could be seen before it was interrupted. */
+  last?: Snapshot;
+}
+
+/** Misses in a row that are forgiven before it is said that no worker answers. */
+const PATIENT_LOOKS = 2;
+/** A server that is being restarted is back within this; trying goes on for as long as the caller waits. */
+const RECONNECT_EVERY_MS = 2_000;
+
+/** @throws what `look` throws, where that is no lost connection. */
+export async function follow(options: FollowOptions): Promise<Followed> {
+  const { show, interrupted, waitMs, lookEveryMs = 1_000 } = options;
+  const until = waitMs === undefined ? Infinity : Date.now() + waitMs;
+  let last: Snapshot | undefined;
+  let unanswered = 0;
+  for (;;) {
+    if (interrupted.aborted) return { exit: Exit.interrupted, ...(last === undefined ? {} : { last }) };
+    const seen = await lookOrReconnect(options);
+    if (seen !== undefined) {
+      last = seen;
+      show.snapshot(seen);
+      const exit = exitOf(seen);
+      if (exit !== undefined) return { exit, last };
+      unanswered = seen.progress === undefined ? unanswered + 1 : 0;
+      if (unanswered === PATIENT_LOOKS) {
+        show.note(`No worker answers. The training waits for one: ${options.workerCommand}`);
+      }
+    }
+    if (Date.now() >= until) {
+      const isParked = last?.memo.attention !== undefined;
+      return { exit: isParked ? Exit.parked : Exit.stillRunning, ...(last === undefined ? {} : { last }) };
+    }
+    await pause(Math.min(lookEveryMs, Math.max(0, until - Date.now())), interrupted);
+  }
+}
+
+/** Why a follower leaves a training as it is now; undefined: it goes on. */
+export function exitOf({ status, memo, progress }: Snapshot): Exit | undefined {
+  if (status === 'completed') return Exit.done;
+  const receipt = progress?.receipt ?? memo.receipt;
+  if (status !== 'running') return exitOfEnd(receipt.create.verdict);
+  const attention = progress === undefined ? memo.attention : progress.attention;
+  // One that tries again by itself is worth following.
+  if (attention === undefined || attention.nextTryAt !== undefined) return undefined;
+  return exitOfPark(receipt.create.verdict);
+}
+
+async function lookOrReconnect({
+  look,
+  reconnect,
+  show,
+  interrupted,
+}: FollowOptions): Promise<Snapshot | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isConnectionLost(error)) throw error;
+    show.note('The Temporal server does not answer; the training is safe. Trying to reach it again…');
+  }
+  try {
+    await reconnect();
+  } catch (error) {
+    if (!isConnectionLost(error) && !(error instanceof Error)) throw error;
+    await pause(RECONNECT_EVERY_MS, interrupted);
+  }
+  return undefined;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch {
+    // Interrupted: the caller looks at the signal.
+  }
+}

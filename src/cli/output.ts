@@ -1,0 +1,161 @@
+/**
+ * Client side: where a command writes. Data goes to stdout, everything for people to stderr; only a terminal is drawn over.
+ */
+import { createLogUpdate } from 'log-update';
+import { type Canvas, news, picture } from './draw.js';
+import type { Show } from './follow.js';
+import type { Snapshot } from './trainings.js';
+
+/** What the process gives to `main`. */
+export interface Io {
+  env: NodeJS.ProcessEnv;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+  /** Folder that relative paths count from. */
+  cwd: string;
+}
+
+/** Version of the JSON records; a field added later keeps it, a changed meaning raises it. */
+export const JSON_VERSION = 1;
+
+export class Output {
+  readonly #io: Io;
+  readonly isJson: boolean;
+
+  constructor(io: Io, isJson: boolean) {
+    this.#io = io;
+    this.isJson = isJson;
+  }
+
+  /** A sentence for people. */
+  readonly say = (line: string): void => {
+    this.#io.stderr.write(`${line}\n`);
+  };
+
+  /** Data that is no JSON: the model id, a table. Nothing where JSON is wanted. */
+  data(line: string): void {
+    if (!this.isJson) this.#io.stdout.write(`${line}\n`);
+  }
+
+  /** One JSON document a line. Nothing where text is wanted. */
+  json(value: unknown): void {
+    if (this.isJson) this.#io.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  get canvas(): Canvas {
+    const { env, stderr } = this.#io;
+    return {
+      width: Math.max(40, stderr.columns || 80),
+      isColored: stderr.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+      program: programIn(env),
+    };
+  }
+
+  /** The view of a training that is followed. `end` leaves the last picture on the screen. */
+  follower(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
+    if (this.isJson) return this.#records();
+    return this.#io.stderr.isTTY && this.#io.env['TERM'] !== 'dumb'
+      ? this.#pictures(uiOf)
+      : this.#lines(uiOf);
+  }
+
+  #pictures(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
+    const update = createLogUpdate(this.#io.stderr);
+    const notes = new Notes();
+    return {
+      snapshot: (snapshot) => {
+        if (snapshot.progress !== undefined) notes.clear();
+        const now =
+          snapshot.memo.finishedAt === undefined ? Date.now() : Date.parse(snapshot.memo.finishedAt);
+        update([...picture(snapshot, uiOf(snapshot), now, this.canvas), ...notes.lines].join('\n'));
+      },
+      note: (text) => {
+        if (notes.add(text)) {
+          update.clear();
+          this.say(text);
+        }
+      },
+      end: () => {
+        update.done();
+      },
+    };
+  }
+
+  #lines(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
+    let before: Snapshot | undefined;
+    const notes = new Notes();
+    return {
+      snapshot: (snapshot) => {
+        const ui = uiOf(snapshot);
+        if (before === undefined && ui !== undefined) this.say(ui);
+        for (const line of news(before, snapshot, this.canvas)) this.say(line);
+        // What the query told is kept while only the memo answers, so that nothing is told twice.
+        const progress = snapshot.progress ?? before?.progress;
+        before = progress === undefined ? snapshot : { ...snapshot, progress };
+        if (snapshot.progress !== undefined) notes.clear();
+      },
+      note: (text) => {
+        if (notes.add(text)) this.say(text);
+      },
+      end: () => undefined,
+    };
+  }
+
+  #records(): Show & { end(): void } {
+    let before = '';
+    const notes = new Notes();
+    return {
+      snapshot: (snapshot) => {
+        const record = recordOf(snapshot);
+        const text = JSON.stringify(record);
+        if (text !== before) this.json(record);
+        before = text;
+        if (snapshot.progress !== undefined) notes.clear();
+      },
+      note: (text) => {
+        if (notes.add(text)) this.say(text);
+      },
+      end: () => undefined,
+    };
+  }
+}
+
+/** A training as JSON shows it, in every command. */
+export function recordOf({ workflowId, runId, status, memo, progress }: Snapshot): object {
+  const shown = progress ?? memo;
+  return {
+    ...shown,
+    type: 'progress',
+    version: JSON_VERSION,
+    workflowId,
+    runId,
+    status,
+    // False: no worker answered, and this is what the training last wrote down.
+    live: progress !== undefined,
+  };
+}
+
+/** `tunesmith`, or how npm was told to run it. */
+export function programIn(env: NodeJS.ProcessEnv): string {
+  return env['npm_lifecycle_event'] === 'tunesmith' ? 'npm run -s tunesmith --' : 'tunesmith';
+}
+
+/** Sentences that are said once until something changes. */
+class Notes {
+  readonly #said = new Set<string>();
+
+  get lines(): string[] {
+    return [...this.#said];
+  }
+
+  /** @returns whether it is new. */
+  add(text: string): boolean {
+    const isNew = !this.#said.has(text);
+    this.#said.add(text);
+    return isNew;
+  }
+
+  clear(): void {
+    this.#said.clear();
+  }
+}
