@@ -170,6 +170,9 @@ export const FLAGS: Record<CorrectionAction, string> = {
   giveUp: '--give-up',
 };
 
+/** Mark, number, state and time of a file's line, with the gaps between them. */
+const COLUMNS_BESIDE_NAME = 39;
+
 const MARKS: Record<FileState, string> = {
   waiting: '·',
   uploading: '↑',
@@ -184,7 +187,9 @@ function fileLines(files: FileProgress[], now: number, canvas: Canvas): string[]
   const isFolded = (state: FileState): boolean =>
     files.length > FILE_LIMIT && (state === 'ready' || state === 'waiting' || state === 'dropped');
   const shown = files.filter(({ state }) => !isFolded(state));
-  const lines = shown.slice(0, FILE_LIMIT).map((file) => fileLine(file, now, canvas));
+  const longest = Math.max(0, ...files.map(({ label }) => printable(nameOf(label)).length));
+  const nameWidth = Math.max(12, Math.min(longest, canvas.width - COLUMNS_BESIDE_NAME));
+  const lines = shown.slice(0, FILE_LIMIT).map((file) => fileLine(file, nameWidth, now, canvas));
   if (shown.length > FILE_LIMIT) lines.push(`    and ${shown.length - FILE_LIMIT} more`);
   for (const state of ['ready', 'waiting', 'dropped'] as const) {
     const count = files.filter((file) => file.state === state).length;
@@ -193,17 +198,16 @@ function fileLines(files: FileProgress[], now: number, canvas: Canvas): string[]
   return lines;
 }
 
-function fileLine(file: FileProgress, now: number, canvas: Canvas): string {
+function fileLine(file: FileProgress, nameWidth: number, now: number, canvas: Canvas): string {
   const paint = createColors(canvas.isColored);
   const { state, number, label, tries, since, reason } = file;
   const isMoving = state === 'uploading' || state === 'processing' || state === 'overdue';
   const time = isMoving ? clock(now - Date.parse(since)) : '';
   const again = tries > 1 ? ` (try ${tries})` : '';
   const words = `${state}${again}`.padEnd(20);
-  const space = Math.max(20, canvas.width - 36);
   const why = reason === undefined || state === 'ready' ? '' : `  ${reason}`;
-  const name = cutMiddle(printable(nameOf(label)), Math.min(space, 44));
-  const line = `  ${MARKS[state]} ${String(number).padStart(3)}  ${name.padEnd(Math.min(space, 44))}  ${words} ${time.padStart(6)}${printable(why)}`;
+  const name = cutMiddle(printable(nameOf(label)), nameWidth);
+  const line = `  ${MARKS[state]} ${String(number).padStart(3)}  ${name.padEnd(nameWidth)}  ${words} ${time.padStart(6)}${printable(why)}`;
   const color = {
     ready: paint.green,
     failed: paint.red,

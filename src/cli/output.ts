@@ -62,9 +62,14 @@ export class Output {
   #pictures(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
     const update = createLogUpdate(this.#io.stderr);
     const notes = new Notes();
+    let files: Snapshot['progress'];
     return {
-      snapshot: (snapshot) => {
-        if (snapshot.progress !== undefined) notes.clear();
+      snapshot: (seen) => {
+        if (seen.progress !== undefined) notes.clear();
+        // An ended training answers no query; its files are shown as they were last.
+        files = seen.progress ?? files;
+        const snapshot =
+          seen.status === 'running' || files === undefined ? seen : { ...seen, progress: files };
         const now =
           snapshot.memo.finishedAt === undefined ? Date.now() : Date.parse(snapshot.memo.finishedAt);
         update([...picture(snapshot, uiOf(snapshot), now, this.canvas), ...notes.lines].join('\n'));
