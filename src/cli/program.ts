@@ -44,11 +44,19 @@ export async function main(argv: string[], io: Io): Promise<number> {
   let exit: number = Exit.done;
   const program = createProgram(io, (code) => (exit = code));
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withoutLabelFromUrl(argv), { from: 'user' });
     return exit;
   } catch (error) {
     return explain(error, io);
   }
+}
+
+/** `--again URL…`: the URL is the first file and no label. */
+function withoutLabelFromUrl(argv: string[]): string[] {
+  const at = argv.indexOf('--again');
+  const next = argv[at + 1];
+  if (at === -1 || next === undefined || !URL.canParse(next)) return argv;
+  return [...argv.slice(0, at), ...argv.slice(at + 1), '--again'];
 }
 
 /** What went wrong, in a sentence; never a stack trace. */
@@ -453,8 +461,9 @@ function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output
 function untilInterrupted(): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
   const stop = (): void => {
-    dispose();
     controller.abort();
+    // Not at once: what restores the cursor ends the process when it finds itself the only listener.
+    setImmediate(dispose);
   };
   const dispose = (): void => {
     process.off('SIGINT', stop).off('SIGTERM', stop);

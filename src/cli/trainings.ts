@@ -144,8 +144,11 @@ export class Trainings {
       );
       return { ...snapshot, progress };
     } catch (error) {
-      // A deadline, or a first workflow task that no worker has taken yet.
-      if (isGrpcServiceError(error) || error instanceof QueryNotRegisteredError) return snapshot;
+      // A deadline, a worker that was lost, or a first workflow task that none has taken yet.
+      const code = grpcCode(error);
+      if (error instanceof QueryNotRegisteredError || (code !== undefined && code !== Grpc.unavailable)) {
+        return snapshot;
+      }
       throw error;
     }
   }
@@ -203,21 +206,33 @@ export class Trainings {
     }
   }
 
+  /** The label that makes the id of a second training; undefined where there is no first one yet. */
   async #labelOf(base: string, again: string | true): Promise<string | undefined> {
-    const family = (await this.list()).filter(
-      ({ workflowId }) => workflowId === base || workflowId.startsWith(`${base}-again-`),
-    );
     const label = again === true ? undefined : slugOf(again);
     if (label === '') throw new UsageError('--again needs a label of letters or digits.');
-    const [newest] = family;
-    // The same label once more is the same training: the caller attaches to it.
-    const isSame = label !== undefined && newest?.workflowId === `${base}-again-${label}`;
-    if (newest?.status === 'running' && !isSame) {
+    const wanted = label === undefined ? undefined : `${base}-again-${label}`;
+    // Asked one by one: the list lags behind a start, and a training too many costs 100 credits.
+    let next = 1;
+    for (let id = base; await this.#isClosed(id, wanted); id = `${base}-again-${next}`) next += 1;
+    for (const { workflowId } of await this.list()) {
+      if (workflowId.startsWith(`${base}-again-`)) await this.#isClosed(workflowId, wanted);
+    }
+    return label ?? (next === 1 ? undefined : String(next));
+  }
+
+  /**
+   * @returns false where there is no such training.
+   * @throws UsageError where it is open, unless it is the very one that is wanted: then the caller attaches.
+   */
+  async #isClosed(workflowId: string, wanted: string | undefined): Promise<boolean> {
+    if (!(await this.#exists(workflowId))) return false;
+    const { status } = await this.#client.workflow.getHandle(workflowId).describe();
+    if (status.name === 'RUNNING' && workflowId !== wanted) {
       throw new UsageError(
-        `--again is refused while ${newest.workflowId} is open. Follow it with \`tunesmith watch ${newest.workflowId}\`.`,
+        `--again is refused while ${workflowId} is open. Follow it with \`tunesmith watch ${workflowId}\`.`,
       );
     }
-    return label ?? (family.length === 0 ? undefined : String(family.length + 1));
+    return true;
   }
 }
 

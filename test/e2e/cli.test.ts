@@ -1,0 +1,332 @@
+/**
+ * The command line against a configured Temporal server, with a worker process of its own.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn as spawnTerminal } from '@lydell/node-pty';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startSandbox } from '../../src/sandbox/index.js';
+import { CLIENT_PATH, runCli, startCli } from '../support/cli.js';
+import { createRig, type Rig, type WorkerProcess } from '../support/rig.js';
+import { waitUntil } from '../support/waitUntil.js';
+
+const MODEL_ID_LINE = /^chirp-custom:[0-9a-f-]{36}\n$/;
+const CONTROL = /\u001b/;
+
+let rig: Rig;
+let folder: string;
+let names = 0;
+let name: string;
+
+beforeAll(async () => {
+  rig = await createRig();
+  await rig.startWorker();
+});
+
+beforeEach(() => {
+  rig.sandbox.reset();
+  folder = mkdtempSync(join(tmpdir(), 'tunesmith-cli-'));
+  name = `Model ${process.pid} ${++names}`;
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+afterAll(async () => {
+  await rig.close();
+});
+
+const train = (...more: string[]): string[] => [
+  'train',
+  '--yes',
+  '--name',
+  name,
+  ...more,
+  ...rig.tracks.urls,
+];
+const creates = (): number => rig.sandbox.report().requests.counts.create ?? 0;
+
+describe('train', () => {
+  it('gives the model id alone on stdout and one line a change on stderr', async () => {
+    const { code, stdout, stderr } = await runCli(train(), rig.env);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(MODEL_ID_LINE);
+    expect(stderr).toMatch(/File 8 is clip/);
+    expect(stderr).not.toMatch(CONTROL);
+  });
+
+  it('attaches when the same command is given again, and says which options it ignores', async () => {
+    const first = startCli(train(), rig.env);
+    await waitUntil('it runs', () => first.stderr().includes('Started'));
+    const second = await runCli(train('--concurrency', '2'), rig.env);
+    expect(second.code).toBe(0);
+    expect(second.stderr).toContain('Nothing more is spent');
+    expect(second.stderr).toContain('ignored here: --concurrency');
+    expect((await first.finished).stdout).toBe(second.stdout);
+    expect(creates()).toBe(1);
+  });
+
+  it('gives the stored result when the same content was trained before, and spends nothing', async () => {
+    const first = await runCli(train(), rig.env);
+    const before = rig.sandbox.report().requests.counts;
+    const second = await runCli(train(), rig.env);
+    expect(second).toMatchObject({ code: 0, stdout: first.stdout });
+    expect(rig.sandbox.report().requests.counts).toEqual(before);
+  });
+
+  it('trains the same content once more only with --again', async () => {
+    rig.sandbox.addFaults([{ on: 'upload', fault: { kind: 'neverFinish' } }]);
+    await runCli(train('--detach'), rig.env);
+    const refused = await runCli(train('--again'), rig.env);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('refused while');
+    expect((await runCli(['cancel', name], rig.env)).code).toBe(3);
+    const ended = await runCli(train(), rig.env);
+    expect(ended.code).toBe(3);
+    expect(ended.stderr).toContain('--again');
+    expect((await runCli(train('--again'), rig.env)).code).toBe(0);
+  });
+
+  it('leaves with 7 when it is detached or the wait runs out, and says how to come back', async () => {
+    const detached = await runCli(train('--detach'), rig.env);
+    expect(detached.code).toBe(7);
+    expect(detached.stderr).toMatch(/tunesmith watch train-/);
+    const waited = await runCli(['watch', name, '--wait', '0'], rig.env);
+    expect(waited.code).toBe(7);
+    expect((await runCli(['watch', name], rig.env)).code).toBe(0);
+  });
+
+  it('writes one JSON record a line with --json, progress first and the result last', async () => {
+    const { code, stdout } = await runCli(train('--json'), rig.env);
+    expect(code).toBe(0);
+    const records = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; version: number });
+    expect(records[0]).toMatchObject({ type: 'progress', version: 1, live: true });
+    expect(records.at(-1)).toMatchObject({ type: 'result', version: 1, name });
+  });
+
+  it('shows no query of a URL, in no output', async () => {
+    const signed = rig.tracks.urls.map((url) => `${url}?token=sesame`);
+    const { stdout, stderr } = await runCli(['train', '--name', name, '--json', ...signed], rig.env);
+    const status = await runCli(['status', name], rig.env);
+    expect(stdout + stderr + status.stdout + status.stderr).not.toContain('sesame');
+  });
+});
+
+describe('a training that waits for a person', () => {
+  it('exits 5 with the commands that can follow; fix answers it and follows to the end', async () => {
+    rig.sandbox.addFaults([
+      {
+        on: 'upload',
+        match: { audioUrl: 'track-05' },
+        times: 3,
+        fault: { kind: 'failTask', reason: 'not music' },
+      },
+    ]);
+    const parked = await runCli(train(), rig.env);
+    expect(parked).toMatchObject({ code: 5, stdout: '' });
+    expect(parked.stderr).toContain('not music');
+    expect(parked.stderr).toMatch(/tunesmith fix train-\S+ --retry/);
+    const wrong = await runCli(['fix', name, '--keep-waiting'], rig.env);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('does not apply');
+    const fixed = await runCli(['fix', name, '--retry'], rig.env);
+    expect(fixed.code).toBe(0);
+    expect(fixed.stdout).toMatch(MODEL_ID_LINE);
+  });
+
+  it('exits 6 when the charge is unknown, parked and given up', async () => {
+    rig.sandbox.addFaults([{ on: 'create', fault: { kind: 'lost' } }]);
+    const parked = await runCli(train(), rig.env);
+    expect(parked.code).toBe(6);
+    expect(parked.stderr).toContain('charge unknown');
+    const status = await runCli(['status', name, '--exit-status'], rig.env);
+    expect(status.code).toBe(6);
+    expect((await runCli(['fix', name, '--give-up'], rig.env)).code).toBe(6);
+    expect((await runCli(['result', name], rig.env)).code).toBe(6);
+    expect(creates()).toBe(1);
+  });
+});
+
+describe('cancel', () => {
+  it('exits 3 before create and 4 after it, says what is spent, and 0 when there is nothing to cancel', async () => {
+    rig.sandbox.addFaults([
+      { on: 'upload', fault: { kind: 'neverFinish' } },
+      { on: 'create', fault: { kind: 'neverFinish' } },
+    ]);
+    await runCli(train('--detach'), rig.env);
+    const before = await runCli(['cancel', name], rig.env);
+    expect(before.code).toBe(3);
+    expect(before.stderr).toContain('not charged');
+    const again = await runCli(train('--again', '--json', '--detach'), rig.env);
+    const { workflowId } = JSON.parse(again.stdout) as { workflowId: string };
+    await waitUntil('it trains', () => creates() === 1);
+    await waitUntil('the charge is known', async () =>
+      (await runCli(['status', workflowId], rig.env)).stdout.includes('100 credits'),
+    );
+    const after = await runCli(['cancel', workflowId], rig.env);
+    expect(after.code).toBe(4);
+    expect(after.stderr).toContain('Mountsea cannot cancel');
+    expect((await runCli(['cancel', workflowId], rig.env)).code).toBe(0);
+  });
+});
+
+describe('input that is wrong', () => {
+  it.each([
+    ['no name', () => ['train', ...rig.tracks.urls], /--name/],
+    ['too few files', () => ['train', '--name', 'x', ...rig.tracks.urls.slice(0, 5)], /at least 6/],
+    [
+      'the same URL twice',
+      () => ['train', '--name', 'x', ...rig.tracks.urls, ...rig.tracks.urls],
+      /same URL/,
+    ],
+    ['a path', () => ['train', '--name', 'x', 'a.mp3', ...rig.tracks.urls], /no http or https URL/],
+    ['too many clips asked for', () => train('--min-clips', '9'), /more than the 8/],
+    ['too few clips asked for', () => train('--min-clips', '5'), /6 or more/],
+    ['a policy nobody knows', () => train('--on-bad-file', 'shrug'), /ask, drop, fail/],
+    ['a duration nobody knows', () => train('--park-for', 'soon'), /duration/],
+    ['a command nobody knows', () => ['trian'], /train/],
+    ['an id nobody knows', () => ['status', 'nothing-like-this'], /No training fits/],
+    ['no correction', () => ['fix', 'x'], /--retry/],
+    ['--record without a worker of our own', () => train('--record', folder), /--record/],
+  ])('exits 2 with a sentence for %s', async (_, args, sentence) => {
+    const { code, stdout, stderr } = await runCli(args(), rig.env);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(sentence);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('refuses loopback sources unless they are allowed', async () => {
+    const { code, stderr } = await runCli(train(), { ...rig.env, TUNESMITH_ALLOW_PRIVATE_URLS: '' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('TUNESMITH_ALLOW_PRIVATE_URLS=1');
+    expect(rig.sandbox.report().requests.counts).toEqual({});
+  });
+
+  it('lets the worker start only with a key, and says which variable holds it', async () => {
+    const { code, stderr } = await runCli(['worker'], { ...rig.env, MOUNTSEA_API_KEY: '' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('MOUNTSEA_API_KEY_FILE');
+  });
+});
+
+describe('without a worker', () => {
+  let other: Rig;
+  let worker: WorkerProcess;
+
+  beforeAll(async () => {
+    other = await createRig();
+    worker = await other.startWorker();
+  });
+
+  afterAll(async () => {
+    await other.close();
+  });
+
+  it('status, list and result answer from the memo and say that no worker does', async () => {
+    await runCli(['train', '--name', name, '--detach', ...other.tracks.urls], other.env);
+    await waitUntil('it trains', () => (other.sandbox.report().requests.counts.create ?? 0) === 1);
+    await worker.kill();
+    const status = await runCli(['status', name], other.env);
+    expect(status.code, status.stderr).toBe(0);
+    expect(status.stdout).toContain('8 ready');
+    expect(status.stderr).toContain('No worker answers');
+    expect(status.stderr).toContain('tunesmith worker');
+    const list = await runCli(['list', '--json'], other.env);
+    expect(list.code).toBe(0);
+    const found = (JSON.parse(list.stdout) as { name: string }[]).find((training) => training.name === name);
+    expect(found).toMatchObject({ status: 'running', phase: 'training', live: false });
+    expect((await runCli(['result', name], other.env)).code).toBe(7);
+    const watched = await runCli(['watch', name, '--wait', '5'], other.env);
+    expect(watched.code).toBe(7);
+    expect(watched.stderr).toContain('No worker answers');
+  });
+});
+
+describe('on a terminal', () => {
+  function onTerminal(
+    args: string[],
+    cols: number,
+  ): { output: () => string; type: (text: string) => void; code: Promise<number> } {
+    const env = Object.fromEntries(Object.entries({ ...rig.env, TERM: 'xterm-256color' })) as Record<
+      string,
+      string
+    >;
+    const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...args], {
+      cols,
+      rows: 40,
+      env,
+      cwd: folder,
+    });
+    let output = '';
+    terminal.onData((text) => (output += text));
+    return {
+      output: () => output,
+      type: (text) => {
+        terminal.write(text);
+      },
+      code: new Promise((resolve) => {
+        terminal.onExit(({ exitCode }) => {
+          resolve(exitCode);
+        });
+      }),
+    };
+  }
+
+  it.each([80, 160])('draws one calm picture in %i columns that ends with the model id', async (cols) => {
+    const terminal = onTerminal(train(), cols);
+    expect(await terminal.code).toBe(0);
+    expect(terminal.output()).toMatch(CONTROL);
+    expect(terminal.output()).toContain('track-08.wav');
+    expect(terminal.output()).toMatch(/chirp-custom:/);
+  });
+
+  it('leaves with 130 on Ctrl-C, says that the training goes on, what is spent, and how to come back', async () => {
+    const terminal = onTerminal(train(), 80);
+    await waitUntil('it draws', () => terminal.output().includes('track-01.wav'));
+    terminal.type('\u0003');
+    expect(await terminal.code).toBe(130);
+    expect(terminal.output()).toContain('The training goes on');
+    expect(terminal.output()).toMatch(/tunesmith watch train-/);
+    expect((await runCli(['watch', name], rig.env)).code).toBe(0);
+  });
+});
+
+describe('--record and --replay', () => {
+  it('keeps every exchange without keys or signatures, and the sandbox answers from it', async () => {
+    const worker = await createRig();
+    try {
+      const recorder = startCli(['worker', '--record', folder], worker.env);
+      await waitUntil('the worker runs', () => recorder.stderr().includes('is running'));
+      const signed = worker.tracks.urls.map((url) => `${url}?token=sesame`);
+      const { code, stdout } = await runCli(['train', '--name', name, ...signed], worker.env);
+      expect(code).toBe(0);
+      recorder.process.kill('SIGTERM');
+      await recorder.finished;
+      const text = readdirSync(folder)
+        .map((file) => readFileSync(join(folder, file), 'utf8'))
+        .join('');
+      expect(text).not.toMatch(/sesame|sandbox-key/);
+      expect(text.trim().split('\n').length).toBeGreaterThan(10);
+      const replayed = await startSandbox({ replayDir: folder });
+      try {
+        const prepared = await fetch(`${replayed.url}/suno/v2/customModel/prepare`, { method: 'POST' });
+        const { sessionId } = (await prepared.json()) as { sessionId: string };
+        const bodies = [];
+        for (let looks = 0; looks < 60; looks++) {
+          bodies.push(await (await fetch(`${replayed.url}/suno/v2/status?taskId=${sessionId}`)).text());
+        }
+        expect(bodies.join()).toContain(stdout.trim());
+      } finally {
+        await replayed.close();
+      }
+    } finally {
+      await worker.close();
+    }
+  });
+});

@@ -1,0 +1,42 @@
+/**
+ * The command line as users run it: a process of dist/client.js.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const CLIENT = fileURLToPath(new URL('../../dist/client.js', import.meta.url));
+
+export interface Finished {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunningCli {
+  process: ChildProcess;
+  stderr(): string;
+  stdout(): string;
+  finished: Promise<Finished>;
+}
+
+/** Starts a command without a terminal. */
+export function startCli(args: string[], env: NodeJS.ProcessEnv): RunningCli {
+  const child = spawn(process.execPath, [CLIENT, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return {
+    process: child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    finished: once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr })),
+  };
+}
+
+export function runCli(args: string[], env: NodeJS.ProcessEnv): Promise<Finished> {
+  return startCli(args, env).finished;
+}
+
+export const CLIENT_PATH = CLIENT;
