@@ -16,8 +16,10 @@ export interface Show {
 export interface FollowOptions {
   /** One look. May throw when the connection is gone. */
   look: () => Promise<Snapshot>;
-  /** Makes a new connection; throws where that fails. */
+  /** Makes a new connection, and brings our own server back; throws where that fails. */
   reconnect: () => Promise<void>;
+  /** The server is our own: a worker that does not answer may be gone while its server lives on. */
+  isOwn: boolean;
   show: Show;
   /** Aborted by Ctrl-C. */
   interrupted: AbortSignal;
@@ -55,8 +57,10 @@ export async function follow(options: FollowOptions): Promise<Followed> {
       const exit = exitOf(seen);
       if (exit !== undefined) return { exit, last };
       unanswered = seen.progress === undefined ? unanswered + 1 : 0;
-      if (unanswered === PATIENT_LOOKS) {
+      // Said once by `note`; looked after again and again.
+      if (unanswered > 0 && unanswered % PATIENT_LOOKS === 0) {
         show.note(`No worker answers. The training waits for one: ${options.workerCommand}`);
+        if (options.isOwn) await tryToReconnect(options);
       }
     }
     if (Date.now() >= until) {
@@ -78,25 +82,26 @@ export function exitOf({ status, memo, progress }: Snapshot): Exit | undefined {
   return exitOfPark(receipt.create.verdict);
 }
 
-async function lookOrReconnect({
-  look,
-  reconnect,
-  show,
-  interrupted,
-}: FollowOptions): Promise<Snapshot | undefined> {
+async function lookOrReconnect(options: FollowOptions): Promise<Snapshot | undefined> {
+  const { look, show } = options;
   try {
     return await look();
   } catch (error) {
     if (!isConnectionLost(error)) throw error;
     show.note('The Temporal server does not answer; the training is safe. Trying to reach it again…');
   }
+  await tryToReconnect(options);
+  return undefined;
+}
+
+/** Whatever it fails of may pass: the training is safe, and the follower tries for as long as the user lets it. */
+async function tryToReconnect({ reconnect, show, interrupted }: FollowOptions): Promise<void> {
   try {
     await reconnect();
   } catch (error) {
-    if (!isConnectionLost(error) && !(error instanceof Error)) throw error;
+    show.note(error instanceof Error ? error.message : String(error));
     await pause(RECONNECT_EVERY_MS, interrupted);
   }
-  return undefined;
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

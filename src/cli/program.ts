@@ -428,6 +428,7 @@ async function followTo(
         if (current !== connected) await current.close();
         current = next;
       },
+      isOwn: connected.isOwn,
       show: view,
       interrupted: interrupted.signal,
       waitMs: flags.wait,
