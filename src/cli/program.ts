@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -80,6 +81,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
     .description(
       'Trains a Suno custom model through the Mountsea API: durable, unattended, never paid twice.',
     )
+    .version(versionOf(), '--version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
@@ -579,6 +581,12 @@ async function demo(flags: { keep?: boolean; realTime?: boolean }, io: Io): Prom
   } finally {
     interrupted.dispose();
   }
+}
+
+/** Of the package that this file was installed with. */
+function versionOf(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Relative paths count from where the user stands; npm changes the working directory and says so. */

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { Exit } from '../../src/cli/exit.js';
+import { exitOf, follow, type FollowOptions } from '../../src/cli/follow.js';
+import type { Snapshot, TrainingStatus } from '../../src/cli/trainings.js';
+import type { Attention, TrainingMemo } from '../../src/contract/progress.js';
+import type { ChargeVerdict } from '../../src/contract/training.js';
+
+const START = '2026-01-01T00:00:00Z';
+
+function snapshotOf(
+  status: TrainingStatus,
+  more: { verdict?: ChargeVerdict; attention?: Partial<Attention>; isLive?: boolean } = {},
+): Snapshot {
+  const { verdict = 'not-charged', attention, isLive = true } = more;
+  const shared = {
+    name: 'x',
+    origin: '',
+    phase: 'uploading' as const,
+    startedAt: START,
+    phaseSince: START,
+    receipt: {
+      create: { verdict, sends: 0, evidence: [] },
+      uploads: { calls: 0, credits: 'unknown' as const },
+    },
+    ...(attention === undefined
+      ? {}
+      : {
+          attention: {
+            id: 'a',
+            kind: 'bad-files' as const,
+            message: '',
+            since: START,
+            evidence: [],
+            options: [],
+            ...attention,
+          },
+        }),
+  };
+  const memo: TrainingMemo = { ...shared, fileCounts: {}, fileTotal: 0 };
+  const ids = { workflowId: 'w', runId: 'r' };
+  if (!isLive) return { ...ids, status, memo };
+  return { ...ids, status, memo, progress: { version: 1, ...ids, ...shared, files: [], timeline: [] } };
+}
+
+describe('the exit code of a training', () => {
+  it.each([
+    ['completed', {}, Exit.done],
+    ['failed', {}, 3],
+    ['failed', { verdict: 'charged' }, 4],
+    ['cancelled', { verdict: 'charged' }, 4],
+    ['terminated', { verdict: 'unknown' }, 6],
+    ['timed-out', { verdict: 'not-charged' }, 3],
+    ['running', { attention: {} }, 5],
+    ['running', { attention: {}, verdict: 'charged' }, 5],
+    ['running', { attention: {}, verdict: 'unknown' }, 6],
+    ['running', { attention: {}, isLive: false }, 5],
+    ['running', {}, undefined],
+    // It tries again by itself, so it is worth following.
+    ['running', { attention: { nextTryAt: START } }, undefined],
+  ] as const)('%s with %o is %s', (status, more, exit) => {
+    expect(exitOf(snapshotOf(status, more))).toBe(exit);
+  });
+});
+
+describe('following', () => {
+  function options(
+    looks: (Snapshot | Error)[],
+    more: Partial<FollowOptions> = {},
+  ): FollowOptions & { notes: string[]; reconnects: () => number } {
+    const notes: string[] = [];
+    let reconnects = 0;
+    return {
+      look: () => {
+        const next = looks.length > 1 ? looks.shift() : looks[0];
+        return next instanceof Error ? Promise.reject(next) : Promise.resolve(next ?? snapshotOf('running'));
+      },
+      reconnect: () => {
+        reconnects += 1;
+        return Promise.resolve();
+      },
+      isOwn: false,
+      show: { snapshot: () => undefined, note: (text) => notes.push(text) },
+      interrupted: new AbortController().signal,
+      workerCommand: 'tunesmith worker',
+      lookEveryMs: 1,
+      ...more,
+      notes,
+      reconnects: () => reconnects,
+    };
+  }
+  const lost = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: '', metadata: {} });
+
+  it('ends with the training', async () => {
+    expect((await follow(options([snapshotOf('running'), snapshotOf('completed')]))).exit).toBe(0);
+  });
+
+  it('makes a new connection when the old one is lost, and goes on', async () => {
+    const followed = options([snapshotOf('running'), lost, lost, snapshotOf('completed')]);
+    expect((await follow(followed)).exit).toBe(0);
+    expect(followed.reconnects()).toBe(2);
+  });
+
+  it('says that no worker answers, and looks after our own server then', async () => {
+    const silent = snapshotOf('running', { isLive: false });
+    const own = options([silent, silent, snapshotOf('completed')], { isOwn: true });
+    await follow(own);
+    expect(own.notes).toEqual([expect.stringContaining('tunesmith worker')]);
+    expect(own.reconnects()).toBe(1);
+    const others = options([silent, silent, snapshotOf('completed')]);
+    await follow(others);
+    expect(others.reconnects()).toBe(0);
+  });
+
+  it('leaves with 7 when the wait runs out, and with 5 while a park mends itself', async () => {
+    expect((await follow(options([snapshotOf('running')], { waitMs: 0 }))).exit).toBe(7);
+    const mending = snapshotOf('running', { attention: { nextTryAt: START } });
+    expect((await follow(options([mending], { waitMs: 0 }))).exit).toBe(5);
+  });
+
+  it('leaves with 130 when it is interrupted, with what it saw last', async () => {
+    const interrupt = new AbortController();
+    const followed = follow(
+      options([snapshotOf('running')], { interrupted: interrupt.signal, lookEveryMs: 60_000 }),
+    );
+    setImmediate(() => {
+      interrupt.abort();
+    });
+    expect(await followed).toMatchObject({ exit: 130, last: { status: 'running' } });
+  });
+
+  it('passes on what is no lost connection', async () => {
+    await expect(follow(options([new Error('a bug')]))).rejects.toThrow('a bug');
+  });
+});
