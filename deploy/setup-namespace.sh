@@ -1,13 +1,18 @@
 #!/bin/sh
 # Waits for the server and makes sure of the namespace, with 90 days of history: a lost model id is lost credits.
+# Safe to run again. The commands find the server by TEMPORAL_ADDRESS.
 set -eu
 
-until temporal operator cluster health --address "$TEMPORAL_ADDRESS"; do
+until temporal operator cluster health; do
   sleep 2
 done
 
-if temporal operator namespace describe --namespace default --address "$TEMPORAL_ADDRESS" >/dev/null 2>&1; then
-  temporal operator namespace update --namespace default --retention 90d --address "$TEMPORAL_ADDRESS"
-else
-  temporal operator namespace create --namespace default --retention 90d --address "$TEMPORAL_ADDRESS"
-fi
+temporal operator namespace describe --namespace default >/dev/null 2>&1 ||
+  temporal operator namespace create --namespace default --retention 90d
+
+# The server learns of a new namespace some seconds later; until then it refuses workers and changes alike.
+until temporal workflow count --namespace default >/dev/null 2>&1; do
+  sleep 1
+done
+
+temporal operator namespace update --namespace default --retention 90d

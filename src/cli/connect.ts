@@ -86,12 +86,17 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
       );
     }
   }
-  const background = await ensureBackground(settings, {
-    say,
-    when: purpose === 'train' ? 'needed' : 'if-state',
-    env,
-    ...(recordDir === undefined ? {} : { recordDir }),
-  });
+  let background;
+  try {
+    background = await ensureBackground(settings, {
+      say,
+      when: purpose === 'train' ? 'needed' : 'if-state',
+      env,
+      ...(recordDir === undefined ? {} : { recordDir }),
+    });
+  } catch (error) {
+    throw new CommandError(`${messageOf(error)}\nThis command has started nothing and spent nothing.`);
+  }
   if (background === undefined) return undefined;
   const mismatch = describeMismatch(background, settings);
   if (mismatch !== undefined) {

@@ -19,12 +19,7 @@ export interface Canvas {
 const FILE_LIMIT = 20;
 
 /** The whole picture of a training that is followed, to be drawn over the last one. */
-export function picture(
-  snapshot: Snapshot,
-  uiUrl: string | undefined,
-  now: number,
-  canvas: Canvas,
-): string[] {
+export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string[] {
   const { memo, progress, workflowId } = snapshot;
   const paint = createColors(canvas.isColored);
   const lines = [
@@ -42,8 +37,6 @@ export function picture(
   const check =
     next === undefined ? '' : `  next check in ${Math.max(0, Math.ceil((Date.parse(next) - now) / 1000))} s`;
   lines.push(paint.dim(cutEnd(`${receiptWords(progress?.receipt ?? memo.receipt)}${check}`, canvas.width)));
-  // Never cut: an address is there to be copied or clicked.
-  if (uiUrl !== undefined) lines.push(paint.dim(uiUrl));
   return lines;
 }
 
@@ -87,9 +80,8 @@ export function statusLines(
 ): string[] {
   const { workflowId, status, memo, progress } = snapshot;
   const lines = [`${workflowId}  ${status}`];
-  lines.push(
-    ...picture(snapshot, uiUrl, memo.finishedAt === undefined ? now : Date.parse(memo.finishedAt), canvas),
-  );
+  lines.push(...picture(snapshot, memo.finishedAt === undefined ? now : Date.parse(memo.finishedAt), canvas));
+  if (uiUrl !== undefined) lines.push(uiUrl);
   const sessionId = progress?.sessionId ?? memo.sessionId;
   if (sessionId !== undefined) lines.push(`session ${sessionId}`);
   if (memo.modelId !== undefined) lines.push(`model   ${memo.modelId}`);

@@ -27,8 +27,10 @@ export interface FollowOptions {
   waitMs?: number | undefined;
   /** The command that starts a worker. */
   workerCommand: string;
-  /** Between two looks. Default 1 000. */
+  /** From the beginning of a look to that of the next, ms. Default 1 000. */
   lookEveryMs?: number;
+  /** The clock, ms. Default `Date.now`. */
+  now?: () => number;
 }
 
 export interface Followed {
@@ -44,12 +46,13 @@ const RECONNECT_EVERY_MS = 2_000;
 
 /** @throws what `look` throws, where that is no lost connection. */
 export async function follow(options: FollowOptions): Promise<Followed> {
-  const { show, interrupted, waitMs, lookEveryMs = 1_000 } = options;
-  const until = waitMs === undefined ? Infinity : Date.now() + waitMs;
+  const { show, interrupted, waitMs, lookEveryMs = 1_000, now = Date.now } = options;
+  const until = waitMs === undefined ? Infinity : now() + waitMs;
   let last: Snapshot | undefined;
   let unanswered = 0;
   for (;;) {
     if (interrupted.aborted) return { exit: Exit.interrupted, ...(last === undefined ? {} : { last }) };
+    const began = now();
     const seen = await lookOrReconnect(options);
     if (seen !== undefined) {
       last = seen;
@@ -63,11 +66,12 @@ export async function follow(options: FollowOptions): Promise<Followed> {
         if (options.isOwn) await tryToReconnect(options);
       }
     }
-    if (Date.now() >= until) {
+    if (now() >= until) {
       const isParked = last?.memo.attention !== undefined;
       return { exit: isParked ? Exit.parked : Exit.stillRunning, ...(last === undefined ? {} : { last }) };
     }
-    await pause(Math.min(lookEveryMs, Math.max(0, until - Date.now())), interrupted);
+    // A look that no worker answers has waited already; waiting on top would say so too late (within 3 s).
+    await pause(Math.max(0, Math.min(began + lookEveryMs, until) - now()), interrupted);
   }
 }
 

@@ -63,16 +63,21 @@ export class Output {
     const update = createLogUpdate(this.#io.stderr);
     const notes = new Notes();
     let files: Snapshot['progress'];
+    let isFirst = true;
     return {
       snapshot: (seen) => {
         if (seen.progress !== undefined) notes.clear();
+        // Above the picture, which would break it in two: an address is there to be copied or clicked.
+        const ui = uiOf(seen);
+        if (isFirst && ui !== undefined) this.say(ui);
+        isFirst = false;
         // An ended training answers no query; its files are shown as they were last.
         files = seen.progress ?? files;
         const snapshot =
           seen.status === 'running' || files === undefined ? seen : { ...seen, progress: files };
         const now =
           snapshot.memo.finishedAt === undefined ? Date.now() : Date.parse(snapshot.memo.finishedAt);
-        update([...picture(snapshot, uiOf(snapshot), now, this.canvas), ...notes.lines].join('\n'));
+        update([...picture(snapshot, now, this.canvas), ...notes.lines].join('\n'));
       },
       note: (text) => {
         if (notes.add(text)) {

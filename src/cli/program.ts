@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CorrectionAction } from '../contract/correction.js';
 import type { BadFilePolicy, TrainCustomModelInput } from '../contract/training.js';
 import { attachFollower, stopBackground } from '../temporal/background.js';
@@ -63,7 +63,7 @@ function withoutLabelFromUrl(argv: string[]): string[] {
 /** What went wrong, in a sentence; never a stack trace. */
 function explain(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.done : Exit.usage;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = asCalled(error instanceof Error ? error.message : String(error), io);
   if (error instanceof UsageError || error instanceof SettingsError) {
     io.stderr.write(`${message}\n`);
     return Exit.usage;
@@ -94,6 +94,8 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   const json = (): Option => new Option('--json', 'data for programs on stdout');
   const wait = (): Option => new Option('--wait <seconds>', 'follow no longer than this').argParser(seconds);
   const detach = (): Option => new Option('--detach', 'do not follow');
+  const id = (): Argument =>
+    new Argument('<id>', 'workflow id, a unique prefix of it, session id, or model name').argParser(notEmpty);
 
   program
     .command('train')
@@ -127,7 +129,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('status')
     .description('one look at a training')
-    .argument('<id>', 'workflow id, a unique prefix of it, session id, or model name')
+    .addArgument(id())
     .option('--exit-status', 'exit by the training, not by the look')
     .addOption(json())
     .action(async (id: string, flags: { json?: boolean; exitStatus?: boolean }) => {
@@ -137,7 +139,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('watch')
     .description('follow a training')
-    .argument('<id>', 'workflow id, a unique prefix of it, session id, or model name')
+    .addArgument(id())
     .addOption(wait())
     .addOption(json())
     .action(async (id: string, flags: FollowFlags) => {
@@ -151,7 +153,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('result')
     .description('the result of a training')
-    .argument('<id>', 'workflow id, a unique prefix of it, session id, or model name')
+    .addArgument(id())
     .addOption(json())
     .action(async (id: string, flags: { json?: boolean }) => {
       end(await withTraining(id, flags, io, tellResult));
@@ -169,7 +171,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('fix')
     .description('answer a training that waits for you, then follow it')
-    .argument('<id>', 'workflow id, a unique prefix of it, session id, or model name')
+    .addArgument(id())
     .option(FLAGS.retry, 'upload the bad files again, or try again now')
     .option(FLAGS.keepWaiting, 'wait for another while')
     .option(FLAGS.giveUp, 'end the training; what is paid for stays at Mountsea')
@@ -183,7 +185,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('cancel')
     .description('cancel a training, and say what is spent')
-    .argument('<id>', 'workflow id, a unique prefix of it, session id, or model name')
+    .addArgument(id())
     .addOption(json())
     .action(async (id: string, flags: { json?: boolean }) => {
       end(await withTraining(id, flags, io, cancel));
@@ -201,11 +203,13 @@ function createProgram(io: Io, end: (code: number) => void): Command {
   program
     .command('down')
     .description('stop the background server and its worker; trainings go on when it is back')
-    .action(async () => {
-      const settings = readSettings(io.env);
-      const what = await stopBackground(settings);
-      io.stderr.write(
-        what === 'stopped' ? 'Stopped. Trainings go on when it is back.\n' : 'Nothing was running.\n',
+    .addOption(json())
+    .action(async (flags: { json?: boolean }) => {
+      const output = new Output(io, flags.json === true);
+      const outcome = await stopBackground(readSettings(io.env));
+      output.json({ type: 'down', version: JSON_VERSION, outcome });
+      output.say(
+        outcome === 'stopped' ? 'Stopped. Trainings go on when it is back.' : 'Nothing was running.',
       );
     });
 
@@ -245,7 +249,8 @@ async function train(urls: string[], flags: TrainFlags, io: Io): Promise<number>
   const output = new Output(io, flags.json === true);
   const { minClips = MINIMUM_FILES, onBadFile, concurrency, parkFor } = flags;
   if (flags.name.trim() === '') throw new UsageError('--name must not be empty.');
-  const sources = await sourcesFrom(urls, { minClips, allowPrivateUrls: settings.allowPrivateUrls });
+  const { allowPrivateUrls } = settings;
+  const sources = await sourcesFrom(urls, { minClips, allowPrivateUrls, warn: output.say });
   const input: TrainCustomModelInput = {
     name: flags.name,
     origin: settings.origin,
@@ -301,7 +306,7 @@ async function status(id: string, flags: { json?: boolean; exitStatus?: boolean 
     const ui = connected.uiOf(workflowId, snapshot.runId);
     for (const line of statusLines(snapshot, ui, Date.now(), { ...output.canvas, isColored: false }))
       output.data(line);
-    sayIfNoWorker(snapshot, output, io);
+    sayIfNoWorker(snapshot, output);
     return flags.exitStatus === true ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
   });
 }
@@ -309,14 +314,17 @@ async function status(id: string, flags: { json?: boolean; exitStatus?: boolean 
 async function list(flags: { json?: boolean; exitStatus?: boolean }, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
-  const connected = await connect(settings, { purpose: 'if-state', env: io.env, say: output.say });
+  const say = (line: string): void => {
+    output.say(asCalled(line, io));
+  };
+  const connected = await connect(settings, { purpose: 'if-state', env: io.env, say });
   try {
     const trainings = (await connected?.trainings.list()) ?? [];
     output.json(trainings.map(recordOf));
     for (const line of listLines(trainings)) output.data(line);
     const running = trainings.find(({ status: word }) => word === 'running');
     if (running !== undefined && connected !== undefined) {
-      sayIfNoWorker(await connected.trainings.look(running.workflowId), output, io);
+      sayIfNoWorker(await connected.trainings.look(running.workflowId), output);
     }
     const [newest] = trainings;
     if (flags.exitStatus !== true || newest === undefined) return Exit.done;
@@ -397,6 +405,7 @@ async function tellResult(
   output.say(
     `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${receiptWords(snapshot.memo.receipt)}.`,
   );
+  sayIfNoWorker(snapshot, output);
   return exitOf(snapshot) ?? Exit.stillRunning;
 }
 
@@ -413,6 +422,7 @@ async function followTo(
   if (flags.detach === true) {
     const snapshot = await connected.trainings.look(workflowId);
     output.json(recordOf(snapshot));
+    sayIfNoWorker(snapshot, output);
     output.say(`It goes on by itself. To come back: ${comeBack}`);
     return Exit.stillRunning;
   }
@@ -425,7 +435,11 @@ async function followTo(
     const { exit, last } = await follow({
       look: () => current.trainings.look(workflowId),
       reconnect: async () => {
-        const next = await connect(settings, { purpose: 'if-state', env: io.env, say: output.say });
+        // Through the view: a line written past it would break the picture in two.
+        const say = (line: string): void => {
+          view.note(asCalled(line, io));
+        };
+        const next = await connect(settings, { purpose: 'if-state', env: io.env, say });
         if (next === undefined) throw new CommandError('The state of the background server is gone.');
         if (current !== connected) await current.close();
         current = next;
@@ -497,15 +511,18 @@ async function connectOrSay(
   io: Io,
   options: Pick<ConnectOptions, 'purpose' | 'recordDir'>,
 ): Promise<Connected> {
-  const connected = await connect(settings, { ...options, env: io.env, say: output.say });
+  const say = (line: string): void => {
+    output.say(asCalled(line, io));
+  };
+  const connected = await connect(settings, { ...options, env: io.env, say });
   if (connected !== undefined) return connected;
   throw new UsageError(`There is no training in ${settings.home} yet. Start one with \`tunesmith train\`.`);
 }
 
-function sayIfNoWorker({ status: word, progress }: Snapshot, output: Output, io: Io): void {
+function sayIfNoWorker({ status: word, progress }: Snapshot, output: Output): void {
   if (word !== 'running' || progress !== undefined) return;
   output.say(
-    `No worker answers: this is what the training last wrote down. It goes on when a worker runs: ${programIn(io.env)} worker`,
+    `No worker answers: this is what the training last wrote down. It goes on when a worker runs: ${output.canvas.program} worker`,
   );
 }
 
@@ -589,6 +606,11 @@ function versionOf(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
+/** Sentences from below name commands as `tunesmith …`; the user may have to type them otherwise. */
+function asCalled(text: string, { env }: Io): string {
+  return text.replaceAll('`tunesmith ', `\`${programIn(env)} `);
+}
+
 /** Relative paths count from where the user stands; npm changes the working directory and says so. */
 function pathFrom(path: string, { env, cwd }: Io): string {
   return isAbsolute(path) ? path : resolve(env['INIT_CWD'] ?? cwd, path);
@@ -596,6 +618,12 @@ function pathFrom(path: string, { env, cwd }: Io): string {
 
 function flagOf(option: string): string {
   return `--${option.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function notEmpty(text: string): string {
+  // It would be a prefix of every training, and so the only one's.
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
 }
 
 function wholeNumber(text: string): number {

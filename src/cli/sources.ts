@@ -15,6 +15,8 @@ export interface SourceRules {
   allowPrivateUrls: boolean;
   /** Fewest clips the user wants; default 6. */
   minClips: number;
+  /** Gets a sentence about what may go wrong at Mountsea but stops nothing here. */
+  warn: (line: string) => void;
 }
 
 /**
@@ -36,7 +38,7 @@ export async function sourcesFrom(args: string[], rules: SourceRules): Promise<S
   if (sources.length < minClips) {
     throw new UsageError(`--min-clips ${minClips} is more than the ${sources.length} files given.`);
   }
-  if (!rules.allowPrivateUrls) await refusePrivate(sources);
+  if (!rules.allowPrivateUrls) await refusePrivate(sources, rules.warn);
   return sources;
 }
 
@@ -80,15 +82,22 @@ function refuseDuplicates(sources: Source[]): void {
   }
 }
 
-async function refusePrivate(sources: Source[]): Promise<void> {
+async function refusePrivate(sources: Source[], warn: SourceRules['warn']): Promise<void> {
   const hosts = new Map<string, number>();
   for (const [index, { url }] of sources.entries()) {
-    const { hostname } = new URL(url);
+    // `localhost.` is `localhost`.
+    const hostname = new URL(url).hostname.replace(/\.$/, '');
     if (!hosts.has(hostname)) hosts.set(hostname, index + 1);
   }
   await Promise.all(
     [...hosts].map(async ([host, number]) => {
-      if (isPrivateHost(host) || (await resolvesToPrivate(host))) {
+      const addresses = isPrivateHost(host) ? [host] : await addressesOf(host);
+      // Mountsea may know a name that this machine does not, so that alone is no reason to refuse.
+      if (addresses === undefined) {
+        warn(
+          `File ${number}: ${host} cannot be looked up from here, so whether Mountsea can fetch it is not known.`,
+        );
+      } else if (addresses.some(isPrivateHost)) {
         throw new UsageError(
           `File ${number} is on ${host}, a private or loopback address that Mountsea cannot reach. For a sandbox on this machine set TUNESMITH_ALLOW_PRIVATE_URLS=1.`,
         );
@@ -97,17 +106,21 @@ async function refusePrivate(sources: Source[]): Promise<void> {
   );
 }
 
-/** A name that does not resolve here may still resolve for Mountsea, so it is let pass. */
-async function resolvesToPrivate(host: string): Promise<boolean> {
+/** @returns undefined where the name does not resolve. */
+async function addressesOf(host: string): Promise<string[] | undefined> {
   try {
-    const addresses = await lookup(host.replace(/^\[|\]$/g, ''), { all: true });
-    return addresses.some(({ address }) => isPrivateHost(address));
+    const found = await lookup(host.replace(/^\[|\]$/g, ''), { all: true });
+    return found.map(({ address }) => address);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 /** A path or a mistyped URL, without what might be secret. */
 function shown(argument: string): string {
-  return (argument.split(/[?#]/)[0] ?? '').slice(0, 200);
+  const bare = argument.split(/[?#]/)[0] ?? '';
+  return bare
+    .replace(/\/\/[^/]*@/, '//')
+    .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
+    .slice(0, 200);
 }
