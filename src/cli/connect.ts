@@ -95,7 +95,9 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
       ...(recordDir === undefined ? {} : { recordDir }),
     });
   } catch (error) {
-    throw new CommandError(`${messageOf(error)}\nThis command has started nothing and spent nothing.`);
+    // A follower comes here as well, and its training may have spent something.
+    const spent = purpose === 'train' ? '\nNo training was started; nothing is spent.' : '';
+    throw new CommandError(`${messageOf(error)}${spent}`);
   }
   if (background === undefined) return undefined;
   const mismatch = describeMismatch(background, settings);

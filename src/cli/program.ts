@@ -475,7 +475,10 @@ function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output
 }
 
 /** The first Ctrl-C (or SIGTERM) ends the following; a second one ends the process at once, as usual. */
-function untilInterrupted(): { signal: AbortSignal; dispose: () => void } {
+function untilInterrupted(signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): {
+  signal: AbortSignal;
+  dispose: () => void;
+} {
   const controller = new AbortController();
   const stop = (): void => {
     controller.abort();
@@ -483,9 +486,9 @@ function untilInterrupted(): { signal: AbortSignal; dispose: () => void } {
     setImmediate(dispose);
   };
   const dispose = (): void => {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    for (const signal of signals) process.off(signal, stop);
   };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  for (const signal of signals) process.on(signal, stop);
   return { signal: controller.signal, dispose };
 }
 
@@ -585,7 +588,8 @@ async function sandbox(options: string[]): Promise<number> {
 
 async function demo(flags: { keep?: boolean; realTime?: boolean }, io: Io): Promise<number> {
   const { runDemo } = await import('./demo/demo.js');
-  const interrupted = untilInterrupted();
+  // Also when its terminal closes: it stops everything that it started.
+  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM', 'SIGHUP']);
   try {
     return await runDemo({
       keep: flags.keep === true,

@@ -105,7 +105,9 @@ async function startOn(ports: ServerPorts, options: ServerOptions): Promise<Runn
   if (child.pid !== undefined) options.onSpawn?.(child.pid, ports);
   closeSync(log.file);
   const output = (): string => textSince(options.logFile, log.size);
-  const ended = endOf(child).then((how) => `${how}\n${lastLines(output(), 15)}`.trim());
+  const ended = endOf(child).then((how) =>
+    [how, panicIn(output()), lastLines(output(), 15)].join('\n').trim(),
+  );
   const server: RunningServer = {
     ...ports,
     address: `${HOST}:${ports.port}`,
@@ -159,10 +161,18 @@ async function endOf(child: ChildProcess): Promise<string> {
   });
 }
 
+/** A panic says what is wrong in its first line, and then a page of where. */
+function panicIn(output: string): string {
+  return /^panic: .*$/m.exec(output)?.[0] ?? '';
+}
+
 async function failWhenItEnds(ended: Promise<string>): Promise<never> {
   const how = await ended;
   const message = `The Temporal server ${how}`;
-  throw /address already in use/i.test(how) ? new PortTakenError(message) : new Error(message);
+  // It looks for ports of its own as well, and panics where somebody else was faster.
+  throw /address already in use|(free|ephemeral) port/i.test(how)
+    ? new PortTakenError(message)
+    : new Error(message);
 }
 
 async function untilReady(

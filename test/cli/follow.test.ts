@@ -111,6 +111,23 @@ describe('following', () => {
     expect(others.reconnects()).toBe(0);
   });
 
+  it('adds no pause to looks that took their time, so that a missing worker is said within 3 s', async () => {
+    let clock = 0;
+    const silent = snapshotOf('running', { isLive: false });
+    const followed = options([silent, silent, snapshotOf('completed')], {
+      lookEveryMs: 3_600_000,
+      now: () => clock,
+    });
+    const { look } = followed;
+    // Each look waits for a whole interval; a pause of another one would outlast the test.
+    followed.look = () => {
+      clock += 3_600_000;
+      return look();
+    };
+    expect((await follow(followed)).exit).toBe(0);
+    expect(followed.notes).toEqual([expect.stringContaining('tunesmith worker')]);
+  });
+
   it('leaves with 7 when the wait runs out, and with 5 while a park mends itself', async () => {
     expect((await follow(options([snapshotOf('running')], { waitMs: 0 }))).exit).toBe(7);
     const mending = snapshotOf('running', { attention: { nextTryAt: START } });

@@ -4,7 +4,7 @@ import { labelOf, sourcesFrom } from '../../src/cli/sources.js';
 
 const urls = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `https://93.184.216.34/${index + 1}.mp3`);
-const rules = { allowPrivateUrls: false, minClips: 6 };
+const rules = { allowPrivateUrls: false, minClips: 6, warn: (): void => undefined };
 
 describe('sources from arguments', () => {
   it('keep the order of the arguments and show no query', async () => {
@@ -27,6 +27,7 @@ describe('sources from arguments', () => {
     ['a private address', 'http://192.168.1.5/a.mp3'],
     ['the metadata service', 'http://169.254.169.254/a.mp3'],
     ['a name of this machine', 'http://localhost/a.mp3'],
+    ['a name of this machine with a dot at its end', 'http://localhost./a.mp3'],
     ['an address in another spelling', 'http://0x7f000001/a.mp3'],
   ])('are refused on %s', async (_, url) => {
     await expect(sourcesFrom([...urls(5), url], rules)).rejects.toThrow(UsageError);
@@ -35,8 +36,21 @@ describe('sources from arguments', () => {
     );
   });
 
-  it('are refused with a user name or password, which is not repeated', async () => {
-    const refused = sourcesFrom([...urls(5), 'https://me:sesame@cdn.example/a.mp3'], rules);
+  // `.invalid` resolves nowhere, on any network.
+  it('pass with a warning where their host is not known here, since Mountsea may know it', async () => {
+    const warnings: string[] = [];
+    const rulesThatWarn = { ...rules, warn: (line: string) => warnings.push(line) };
+    const sources = await sourcesFrom([...urls(5), 'https://cdn.invalid/a.mp3?sig=sesame'], rulesThatWarn);
+    expect(sources).toHaveLength(6);
+    expect(warnings).toEqual([expect.stringMatching(/^File 6: cdn\.invalid cannot be looked up/)]);
+  });
+
+  it.each([
+    'https://me:sesame@cdn.example/a.mp3',
+    // No http, so refused for that; still nothing to repeat.
+    'ftp://me:sesame@cdn.example/a.mp3?key=sesame',
+  ])('are refused with a user name or password, which is not repeated: %s', async (url) => {
+    const refused = sourcesFrom([...urls(5), url], rules);
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.not.toThrow(/sesame/);
   });

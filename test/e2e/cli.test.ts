@@ -229,8 +229,11 @@ describe('without a worker', () => {
   });
 
   it('status, list and result answer from the memo and say that no worker does', async () => {
+    other.sandbox.addFaults([{ on: 'create', fault: { kind: 'neverFinish' } }]);
     await runCli(['train', '--name', name, '--detach', ...other.tracks.urls], other.env);
-    await waitUntil('it trains', () => (other.sandbox.report().requests.counts.create ?? 0) === 1);
+    await waitUntil('it trains', async () =>
+      (await runCli(['status', name], other.env)).stdout.includes('100 credits'),
+    );
     await worker.kill();
     const status = await runCli(['status', name], other.env);
     expect(status.code, status.stderr).toBe(0);
