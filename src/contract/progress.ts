@@ -55,11 +55,8 @@ export interface Attention {
   nextTryAt?: string;
 }
 
-/** Answer of the query `progress`. */
-export interface TrainingProgress {
-  version: 1;
-  workflowId: string;
-  runId: string;
+/** What the query and the memo both say. */
+export interface TrainingFacts {
   name: string;
   origin: string;
   phase: Phase;
@@ -67,33 +64,31 @@ export interface TrainingProgress {
   startedAt: string;
   phaseSince: string;
   sessionId?: string;
+  receipt: Receipt;
+  attention?: Attention;
+  modelId?: string;
+}
+
+/** Answer of the query `progress`. */
+export interface TrainingProgress extends TrainingFacts {
+  version: 1;
+  workflowId: string;
+  runId: string;
   files: FileProgress[];
   /** Task of create; Mountsea documents it as equal to the session id. */
   createTaskId?: string;
   /** When the pending tasks are asked next; ISO 8601. */
   nextCheckAt?: string;
-  receipt: Receipt;
   timeline: TimelineEntry[];
-  attention?: Attention;
-  modelId?: string;
 }
 
 /**
- * Memo of a training, kept current so that `status`, `list` and `result` need no worker. Always under 64 kB: long
- * lists are cut, and `timeline` and task ids stay in the history.
+ * Memo of a training, kept current so that `status`, `list` and `result` need no worker. Always under 64 kB: an
+ * attention's evidence is cut, and files, timeline and task ids stay in the history.
  */
-export interface TrainingMemo {
-  name: string;
-  origin: string;
-  phase: Phase;
-  startedAt: string;
-  phaseSince: string;
-  sessionId?: string;
+export interface TrainingMemo extends TrainingFacts {
   /** Files by state. */
   fileCounts: Partial<Record<FileState, number>>;
   fileTotal: number;
-  receipt: Receipt;
-  attention?: Attention;
-  modelId?: string;
   finishedAt?: string;
 }

@@ -19,6 +19,7 @@ import type {
   FileProgress,
   FileState,
   Phase,
+  TrainingFacts,
   TrainingMemo,
   TrainingProgress,
 } from '../contract/progress.js';
@@ -27,6 +28,7 @@ import { detailsMarkdown } from './details.js';
 import { activitiesFor } from './profiles.js';
 
 const TIMELINE_LIMIT = 300;
+const MEMO_EVIDENCE = 20;
 
 export class Run {
   readonly input: TrainCustomModelInput;
@@ -46,7 +48,7 @@ export class Run {
   #phaseSince = now();
   #session: (Affinity & { sessionId: string }) | undefined;
   #failure: { error: unknown } | undefined;
-  #memo = '';
+  #shownMemo = '';
   createTaskId: string | undefined;
   nextCheckAt: string | undefined;
   modelId: string | undefined;
@@ -115,10 +117,10 @@ export class Run {
   /** Brings memo and current details up to date. Cheap where nothing changed: the memo is then not written. */
   show(): void {
     setCurrentDetails(detailsMarkdown(this.progress()));
-    const memo = this.memo();
+    const memo = this.#memo();
     const text = JSON.stringify(memo);
-    if (text === this.#memo) return;
-    this.#memo = text;
+    if (text === this.#shownMemo) return;
+    this.#shownMemo = text;
     upsertMemo({ [TRAINING_MEMO]: memo });
   }
 
@@ -144,31 +146,34 @@ export class Run {
 
   progress(): TrainingProgress {
     const { workflowId, runId } = workflowInfo();
-    const attention = this.attentions[0];
     return {
       version: 1,
       workflowId,
       runId,
-      name: this.input.name,
-      origin: this.input.origin,
-      phase: this.#phase,
-      startedAt: this.startedAt,
-      phaseSince: this.#phaseSince,
-      ...optional('sessionId', this.sessionId),
+      ...this.#facts(),
       files: this.files,
       ...optional('createTaskId', this.createTaskId),
       ...optional('nextCheckAt', this.nextCheckAt),
-      receipt: this.receipt,
       timeline: this.timeline,
-      ...optional('attention', attention),
-      ...optional('modelId', this.modelId),
+      ...optional('attention', this.attentions[0]),
     };
   }
 
-  private memo(): TrainingMemo {
+  #memo(): TrainingMemo {
     const fileCounts: Partial<Record<FileState, number>> = {};
     for (const { state } of this.files) fileCounts[state] = (fileCounts[state] ?? 0) + 1;
     const ended = this.#phase === 'done' || this.#phase === 'failed' || this.#phase === 'cancelled';
+    const attention = this.attentions[0];
+    return {
+      ...this.#facts(),
+      fileCounts,
+      fileTotal: this.files.length,
+      ...(attention === undefined ? {} : { attention: shortened(attention) }),
+      ...(ended ? { finishedAt: this.#phaseSince } : {}),
+    };
+  }
+
+  #facts(): TrainingFacts {
     return {
       name: this.input.name,
       origin: this.input.origin,
@@ -176,12 +181,8 @@ export class Run {
       startedAt: this.startedAt,
       phaseSince: this.#phaseSince,
       ...optional('sessionId', this.sessionId),
-      fileCounts,
-      fileTotal: this.files.length,
       receipt: this.receipt,
-      ...optional('attention', this.attentions[0]),
       ...optional('modelId', this.modelId),
-      ...(ended ? { finishedAt: this.#phaseSince } : {}),
     };
   }
 }
@@ -202,6 +203,19 @@ async function waitAtMost(isTrue: () => boolean, timeoutMs: number, summary = 'w
   } finally {
     scope.cancel();
   }
+}
+
+/** A hundred bad files with long reasons must not outgrow the memo; the query has all of it. */
+export function shortened(attention: Attention): Attention {
+  const cut = (text: string, length: number): string =>
+    text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+  const evidence = attention.evidence.slice(0, MEMO_EVIDENCE).map((line) => cut(line, 500));
+  const left = attention.evidence.length - evidence.length;
+  return {
+    ...attention,
+    message: cut(attention.message, 2_000),
+    evidence: left === 0 ? evidence : [...evidence, `and ${left} more`],
+  };
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
