@@ -1,30 +1,42 @@
 import { defineConfig } from 'vitest/config';
 
-/** Two cores are shared and servers are real: generous, so that only a hang fails. */
-const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
+const shared = {
+  setupFiles: ['test/support/quietLogger.ts'],
+  pool: 'forks' as const,
+  // Two cores are shared and servers are real: generous, so that only a hang fails.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  // The tests wait for processes more than they compute.
+  maxWorkers: 4,
+};
 
 export default defineConfig({
   test: {
-    // The tests wait for processes more than they compute.
-    maxWorkers: 4,
     projects: [
       {
         test: {
+          ...shared,
           name: 'alone',
-          include: ['test/{unit,mountsea,sandbox,temporal,compose,cli,activities}/**/*.test.ts'],
-          setupFiles: ['test/support/quietLogger.ts'],
-          pool: 'forks',
-          ...timeouts,
+          include: ['test/{unit,mountsea,sandbox,compose,cli,activities}/**/*.test.ts'],
         },
       },
       {
         test: {
+          ...shared,
           name: 'with a Temporal server',
           include: ['test/{workflow,replay,e2e}/**/*.test.ts'],
           globalSetup: ['test/support/globalSetup.ts'],
-          setupFiles: ['test/support/quietLogger.ts'],
-          pool: 'forks',
-          ...timeouts,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'servers of their own',
+          include: ['test/temporal/**/*.test.ts'],
+          // They look at which ports a server gets again, so no other test may start one meanwhile.
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

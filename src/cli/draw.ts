@@ -22,14 +22,11 @@ const FILE_LIMIT = 20;
 export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string[] {
   const { memo, progress, workflowId } = snapshot;
   const paint = createColors(canvas.isColored);
-  const lines = [
-    fit(
-      `${paint.bold(printable(memo.name))}  ${memo.phase}`,
-      paint.dim(clock(now - Date.parse(memo.startedAt))),
-      canvas.width,
-    ),
-  ];
-  if (progress === undefined) lines.push(`  ${countsOf(snapshot)}`);
+  const elapsed = clock(now - Date.parse(memo.startedAt));
+  // Two gaps of two: the name is the only part that may be of any length.
+  const name = cutMiddle(printable(memo.name), canvas.width - memo.phase.length - elapsed.length - 4);
+  const lines = [fit(`${paint.bold(name)}  ${memo.phase}`, paint.dim(elapsed), canvas.width)];
+  if (progress === undefined) lines.push(cutEnd(`  ${countsOf(snapshot)}`, canvas.width));
   else lines.push(...fileLines(progress.files, now, canvas));
   const attention = progress?.attention ?? memo.attention;
   if (attention !== undefined) lines.push('', ...attentionLines(attention, workflowId, canvas));

@@ -63,8 +63,12 @@ describe('the picture of a training', () => {
       file(n, { label: `https://cdn.example/${'long-'.repeat(30)}${n}.mp3` }),
     );
     const parked = { ...attention, options: [...attention.options], evidence: ['word '.repeat(40).trim()] };
-    const lines = picture(snapshotOf(files, { attention: parked }), NOW, canvas(width));
-    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(width);
+    const snapshot = snapshotOf(files, { attention: parked });
+    snapshot.memo = { ...snapshot.memo, name: 'Night '.repeat(40), fileCounts: { waiting: 1e40, ready: 1e40 } };
+    const { progress: _, ...memoOnly } = snapshot;
+    for (const line of [...picture(snapshot, NOW, canvas(width)), ...picture(memoOnly, NOW, canvas(width))]) {
+      expect(line.length, line).toBeLessThanOrEqual(width);
+    }
   });
 
   it('shows each file with number, state, time, and the try where it is not the first', () => {
