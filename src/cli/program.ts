@@ -9,7 +9,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CorrectionAction } from '../contract/correction.js';
-import type { BadFilePolicy, TrainCustomModelInput } from '../contract/training.js';
+import { type BadFilePolicy, type TrainCustomModelInput, TRAINING_DEFAULTS } from '../contract/training.js';
 import { attachFollower, stopBackground } from '../temporal/background.js';
 import { cacheFolder, readSettings, type Settings, SettingsError } from '../temporal/settings.js';
 import { connect, type Connected, type ConnectOptions } from './connect.js';
@@ -17,7 +17,7 @@ import { FLAGS, listLines, receiptWords, resultLines, statusLines } from './draw
 import { CommandError, Exit, exitOfEnd, UsageError } from './exit.js';
 import { exitOf, follow } from './follow.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from './output.js';
-import { MINIMUM_FILES, sourcesFrom } from './sources.js';
+import { sourcesFrom } from './sources.js';
 import type { Snapshot } from './trainings.js';
 
 interface TrainFlags {
@@ -112,8 +112,16 @@ function createProgram(io: Io, end: (code: number) => void): Command {
         'fail',
       ]),
     )
-    .option('--min-clips <n>', `fewest clips to train with (default: ${MINIMUM_FILES})`, wholeNumber)
-    .option('--concurrency <n>', 'upload tasks in flight at a time (default: 4)', wholeNumber)
+    .option(
+      '--min-clips <n>',
+      `fewest clips to train with (default: ${TRAINING_DEFAULTS.minClips})`,
+      wholeNumber,
+    )
+    .option(
+      '--concurrency <n>',
+      `upload tasks in flight at a time (default: ${TRAINING_DEFAULTS.concurrency})`,
+      wholeNumber,
+    )
     .option('--again [label]', 'train the same content a second time, on purpose')
     .option(
       '--park-for <duration>',
@@ -247,7 +255,7 @@ function createProgram(io: Io, end: (code: number) => void): Command {
 async function train(urls: string[], flags: TrainFlags, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
-  const { minClips = MINIMUM_FILES, onBadFile, concurrency, parkFor } = flags;
+  const { minClips = TRAINING_DEFAULTS.minClips, onBadFile, concurrency, parkFor } = flags;
   if (flags.name.trim() === '') throw new UsageError('--name must not be empty.');
   const { allowPrivateUrls } = settings;
   const sources = await sourcesFrom(urls, { minClips, allowPrivateUrls, warn: output.say });

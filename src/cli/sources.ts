@@ -3,13 +3,10 @@
  * seen here; a mistake ends the command before anything starts.
  */
 import { lookup } from 'node:dns/promises';
-import type { Source } from '../contract/training.js';
+import { type Source, TRAINING_DEFAULTS } from '../contract/training.js';
 import { urlIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
 import { UsageError } from './exit.js';
-
-/** The API's own minimum (mountsea-api: create). */
-export const MINIMUM_FILES = 6;
 
 export interface SourceRules {
   allowPrivateUrls: boolean;
@@ -27,12 +24,14 @@ export async function sourcesFrom(args: string[], rules: SourceRules): Promise<S
   const sources = args.map((argument, index) => sourceOf(argument, index + 1));
   refuseDuplicates(sources);
   const { minClips } = rules;
-  if (minClips < MINIMUM_FILES) {
-    throw new UsageError(`--min-clips must be ${MINIMUM_FILES} or more: Mountsea trains with no fewer.`);
-  }
-  if (sources.length < MINIMUM_FILES) {
+  if (minClips < TRAINING_DEFAULTS.minClips) {
     throw new UsageError(
-      `A custom model needs at least ${MINIMUM_FILES} audio files; ${sources.length} ${sources.length === 1 ? 'was' : 'were'} given.`,
+      `--min-clips must be ${TRAINING_DEFAULTS.minClips} or more: Mountsea trains with no fewer.`,
+    );
+  }
+  if (sources.length < TRAINING_DEFAULTS.minClips) {
+    throw new UsageError(
+      `A custom model needs at least ${TRAINING_DEFAULTS.minClips} audio files; ${sources.length} ${sources.length === 1 ? 'was' : 'were'} given.`,
     );
   }
   if (sources.length < minClips) {

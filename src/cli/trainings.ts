@@ -20,7 +20,12 @@ import {
   TRAINING_OPTIONS_MEMO,
 } from '../contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
-import type { TrainCustomModelInput, TrainedModel, TrainingOptions } from '../contract/training.js';
+import {
+  type TrainCustomModelInput,
+  type TrainedModel,
+  TRAINING_DEFAULTS,
+  type TrainingOptions,
+} from '../contract/training.js';
 import { slugOf, taskQueueFor, trainingWorkflowId, urlIdentity } from '../temporal/identity.js';
 import { CommandError, UsageError } from './exit.js';
 
@@ -292,9 +297,12 @@ function snapshotOf({ workflowId, runId, status, memo, startTime }: Described): 
   };
 }
 
+/** An option that is left out means its default, so saying the default is no difference. */
 function differences(wanted: TrainingOptions, stored: TrainingOptions): string[] {
-  const names = new Set([...Object.keys(wanted), ...Object.keys(stored)]) as Set<keyof TrainingOptions>;
-  return [...names].filter((name) => wanted[name] !== stored[name]);
+  const here: TrainingOptions = { ...TRAINING_DEFAULTS, ...wanted };
+  const there: TrainingOptions = { ...TRAINING_DEFAULTS, ...stored };
+  const names = new Set([...Object.keys(here), ...Object.keys(there)]) as Set<keyof TrainingOptions>;
+  return [...names].filter((name) => here[name] !== there[name]);
 }
 
 /** Markdown at the top of the run in the Web UI. Labels only: a URL may be signed. */

@@ -33,6 +33,15 @@ export interface TrainingOptions {
   timeScale?: number;
 }
 
+/** What holds where an option is not given. `minClips` is also the API's own minimum (mountsea-api: create). */
+export const TRAINING_DEFAULTS = {
+  concurrency: 4,
+  tries: 3,
+  minClips: 6,
+  onBadFile: 'ask',
+  timeScale: 1,
+} as const satisfies TrainingOptions;
+
 /** Input of the workflow `trainCustomModel`. */
 export interface TrainCustomModelInput extends TrainingOptions {
   /** Name of the model at Mountsea. */

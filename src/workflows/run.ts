@@ -23,7 +23,12 @@ import type {
   TrainingMemo,
   TrainingProgress,
 } from '../contract/progress.js';
-import type { Receipt, TimelineEntry, TrainCustomModelInput } from '../contract/training.js';
+import {
+  type Receipt,
+  type TimelineEntry,
+  type TrainCustomModelInput,
+  TRAINING_DEFAULTS,
+} from '../contract/training.js';
 import { detailsMarkdown } from './details.js';
 import { activitiesFor } from './profiles.js';
 
@@ -55,7 +60,7 @@ export class Run {
 
   constructor(input: TrainCustomModelInput) {
     this.input = input;
-    this.scale = input.timeScale ?? 1;
+    this.scale = input.timeScale ?? TRAINING_DEFAULTS.timeScale;
     this.activities = activitiesFor(this.scale);
     this.files = input.sources.map(({ label }, index) => ({
       number: index + 1,

@@ -9,7 +9,7 @@ import { awaitModel, createTraining } from './create.js';
 import { Parking, trainingFailure } from './parking.js';
 import { Poller } from './polling.js';
 import { now, Run } from './run.js';
-import { API_MINIMUM_CLIPS, uploadAll } from './uploads.js';
+import { fewestClips, uploadAll } from './uploads.js';
 
 /**
  * Trains a model: prepares a session, uploads every source into it, sends create once, and waits for the model id.
@@ -82,7 +82,7 @@ async function finish(run: Run, clips: Clip[], modelId: string): Promise<Trained
 }
 
 function requireEnoughSources(run: Run): void {
-  const least = Math.max(API_MINIMUM_CLIPS, run.input.minClips ?? API_MINIMUM_CLIPS);
+  const least = fewestClips(run);
   if (run.files.length >= least) return;
   throw trainingFailure(
     run,

@@ -6,14 +6,16 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { FileProgress } from '../contract/progress.js';
+import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { provenFailure } from './failures.js';
 import { type Parking, trainingFailure } from './parking.js';
 import type { Poller, Watch } from './polling.js';
 import type { Run } from './run.js';
 
-const DEFAULT_CONCURRENCY = 4;
-const DEFAULT_TRIES = 3;
-export const API_MINIMUM_CLIPS = 6;
+/** Never under the API's own minimum, whatever the input says. */
+export function fewestClips({ input }: Run): number {
+  return Math.max(TRAINING_DEFAULTS.minClips, input.minClips ?? 0);
+}
 
 type UploadVerdict =
   | { kind: 'clip'; clipId: string }
@@ -34,7 +36,7 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
     await run.until(() => pool.isIdle || (run.input.onBadFile === 'fail' && pool.failed.length > 0));
     const bad = pool.bad;
     if (bad.length === 0) return;
-    switch (run.input.onBadFile ?? 'ask') {
+    switch (run.input.onBadFile ?? TRAINING_DEFAULTS.onBadFile) {
       case 'fail':
         if (pool.failed.length > 0) {
           await pool.stop();
@@ -138,7 +140,7 @@ class UploadPool {
   }
 
   #fill(): void {
-    const places = this.#run.input.concurrency ?? DEFAULT_CONCURRENCY;
+    const places = this.#run.input.concurrency ?? TRAINING_DEFAULTS.concurrency;
     while (this.#active.size < places) {
       const file = this.#queue.shift();
       if (file === undefined) return;
@@ -165,7 +167,7 @@ class UploadPool {
     place: { watch?: Watch<UploadVerdict>; isAbandoned: boolean },
   ): Promise<void> {
     const run = this.#run;
-    const tries = run.input.tries ?? DEFAULT_TRIES;
+    const tries = run.input.tries ?? TRAINING_DEFAULTS.tries;
     for (;;) {
       const verdict = await this.#uploadOnce(file, place);
       if (verdict === undefined) return;
@@ -256,9 +258,7 @@ function judgeUpload(outcome: TaskOutcome): UploadVerdict | undefined {
 }
 
 function canDrop(run: Run, bad: FileProgress[]): boolean {
-  return (
-    run.files.length - bad.length >= Math.max(API_MINIMUM_CLIPS, run.input.minClips ?? API_MINIMUM_CLIPS)
-  );
+  return run.files.length - bad.length >= fewestClips(run);
 }
 
 function sentenceFor(bad: FileProgress[]): string {

@@ -60,10 +60,10 @@ describe('train', () => {
   it('attaches when the same command is given again, and says which options it ignores', async () => {
     const first = startCli(train(), rig.env);
     await waitUntil('it runs', () => first.stderr().includes('Started'));
-    const second = await runCli(train('--concurrency', '2'), rig.env);
+    const second = await runCli(train('--concurrency', '2', '--min-clips', '6'), rig.env);
     expect(second.code).toBe(0);
     expect(second.stderr).toContain('Nothing more is spent');
-    expect(second.stderr).toContain('ignored here: --concurrency');
+    expect(second.stderr).toContain('ignored here: --concurrency.');
     expect((await first.finished).stdout).toBe(second.stdout);
     expect(creates()).toBe(1);
   });
