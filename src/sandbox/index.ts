@@ -2,10 +2,10 @@
  * The sandbox: a simulated Mountsea with money. In process for tests (`startSandbox`), as a process of its own for users
  * (`main.ts`). Knows nothing of the rest of tunesmith, so that it can be believed.
  */
-import type { FaultRule, SandboxOptions, SandboxReport, Shapes } from './options.js';
+import type { FaultRule, ProfileChange, SandboxOptions, SandboxReport, Shapes } from './options.js';
 import { SandboxServer } from './server.js';
 
-export type { Fault, FaultRule, SandboxOptions, SandboxReport, Shapes } from './options.js';
+export type { Fault, FaultRule, ProfileChange, SandboxOptions, SandboxReport, Shapes } from './options.js';
 
 export interface Sandbox {
   /** Of the API host, e.g. `http://127.0.0.1:40123`. */
@@ -17,7 +17,13 @@ export interface Sandbox {
   report(): SandboxReport;
   addFaults(rules: FaultRule[]): void;
   setShapes(shapes: Partial<Shapes>): void;
-  /** As it was at the start, without faults. */
+  /**
+   * From now on; what is not named stays as it is.
+   *
+   * @throws Error where it is no part of a profile, or changes what holds at the start only.
+   */
+  setProfile(change: ProfileChange): void;
+  /** As it was at the start, without faults; shapes stay. */
   reset(): void;
   /** While it is down, connections are refused; it comes back on the same ports. */
   setDown(isDown: boolean): Promise<void>;
@@ -38,6 +44,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
     setShapes: (shapes) => {
       server.setShapes(shapes);
+    },
+    setProfile: (change) => {
+      server.setProfile(change);
     },
     reset: () => {
       server.reset();

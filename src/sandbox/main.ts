@@ -5,7 +5,14 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { startSandbox } from './index.js';
-import { faultRule, type SandboxOptions, shapes as shapesSchema } from './options.js';
+import {
+  faultRule,
+  type Profile,
+  profile as profileSchema,
+  profileWith,
+  type SandboxOptions,
+  shapes as shapesSchema,
+} from './options.js';
 
 interface Flags {
   host: string;
@@ -16,6 +23,7 @@ interface Flags {
   key: string[];
   faults?: z.infer<typeof faultRule>[];
   shapes: NonNullable<SandboxOptions['shapes']>;
+  profile?: Profile;
   replay?: string;
   json?: boolean;
 }
@@ -37,6 +45,11 @@ const program = new Command('sandbox')
   )
   .option('--faults <file>', 'JSON list of fault rules', faultsIn)
   .option('--shapes <k=v>', 'a shape of the wire; again for more', shapeOf, {})
+  .option(
+    '--profile <k=v>',
+    'what is unknown about money, like topUp.everyMs=60000; again for more',
+    profileOf,
+  )
   .option('--replay <dir>', 'answer from recorded exchanges')
   .option('--json', 'say where it listens as JSON')
   .action(async (flags: Flags) => {
@@ -92,4 +105,21 @@ function shapeOf(pair: string, shapes: Flags['shapes']): Flags['shapes'] {
   const parsed = shapesSchema.safeParse({ ...shapes, [name]: /^\d+$/.test(value) ? Number(value) : value });
   if (parsed.success) return parsed.data;
   throw new InvalidArgumentError(z.prettifyError(parsed.error));
+}
+
+function profileOf(pair: string, before: Profile = profileSchema.parse({})): Profile {
+  const [path = '', text = ''] = pair.split('=', 2);
+  const changeTo = (value: unknown): unknown =>
+    path.split('.').reduceRight((inner, name) => ({ [name]: inner }), value);
+  try {
+    return profileWith(before, changeTo(text));
+  } catch {
+    // Not a word, then. Only the schema knows: 404 is one.
+  }
+  try {
+    const isJson = /^(true|false|\d+(\.\d+)?)$/.test(text);
+    return profileWith(before, changeTo(isJson ? JSON.parse(text) : text));
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof z.ZodError ? z.prettifyError(error) : String(error));
+  }
 }

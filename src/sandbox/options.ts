@@ -24,6 +24,8 @@ const fault = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('refuse') }),
   /** The effect happens, the answer never comes: the connection is reset. */
   z.object({ kind: z.literal('lost') }),
+  /** The connection is reset at once; the effect comes `afterMs` of the service later, if it is acceptable then. */
+  z.object({ kind: z.literal('late'), afterMs: z.number().nonnegative() }),
   /** The connection stays open and silent. Default: after the effect. */
   z.object({ kind: z.literal('hang'), when: when.optional() }),
   /** The answer comes `delayMs` of real time late; the effect is there at once. */
@@ -109,16 +111,34 @@ export const shapes = z.strictObject({
 });
 export type Shapes = z.infer<typeof shapes>;
 
-/** What is not documented about money and sessions, and so must be survived either way. */
+/**
+ * What is not documented about money and sessions, and so must be survived either way. Durations are of the service:
+ * divided by the speed.
+ */
 export const profile = z.strictObject({
   /** When create's credits leave the balance. */
   chargeAt: z.enum(['send', 'start', 'completion']).default('send'),
-  /** How long after the charge its row appears in the ledger, ms of the service. */
+  /** What becomes of the credits of a training that fails; `row` gives them back with a row of create's own path. */
+  refundFailed: z.enum(['never', 'row']).default('never'),
+  /** How long after the charge its row appears in the ledger. The balance moves at once. */
   ledgerLagMs: z.number().nonnegative().default(0),
   /** What `status` says of a session before its create. */
   sessionBeforeCreate: z.enum(['404', 'success']).default('404'),
-  /** What becomes of a create on a session that trains or has a model. */
-  secondCreate: z.enum(['accept', 'refuse']).default('accept'),
+  /** What `status` says of a session while it trains: the training, or what it said before, until the end. */
+  sessionDuringTraining: z.enum(['live', 'unchanged']).default('live'),
+  /** What becomes of a create on a session that trains or has a model; `refuse` is a 400, `conflict` a 409. */
+  secondCreate: z.enum(['accept', 'refuse', 'conflict']).default('accept'),
+  /** How often somebody else with the same key is charged for a create. 0 is never. */
+  foreignCreateEveryMs: z.number().nonnegative().default(0),
+  /** How often the balance is topped up, and by how much. 0 is never. */
+  topUp: z
+    .strictObject({
+      everyMs: z.number().nonnegative().default(0),
+      amount: z.number().positive().default(1_000),
+    })
+    .prefault({}),
+  /** Whether a top-up has a row in the ledger. Without one the balance jumps. */
+  topUpRow: z.boolean().default(true),
   /** Price list. */
   prices: z
     .strictObject({
@@ -129,12 +149,33 @@ export const profile = z.strictObject({
     .prefault({}),
   /** Models that one account may have. */
   modelLimit: z.number().int().positive().default(100),
-  /** Accounts behind each key. */
+  /** Accounts behind each key, at the start. */
   accounts: z.number().int().positive().default(2),
   /** Balance of each key at the start. */
   balance: z.number().nonnegative().default(10_000),
 });
 export type Profile = z.infer<typeof profile>;
+/** Some of a profile's fields. */
+export type ProfileChange = z.input<typeof profile>;
+
+/**
+ * A profile with some fields changed; of nested ones, too, only those that are named.
+ *
+ * @throws ZodError where the change is no part of a profile.
+ */
+export function profileWith(base: Profile, change: unknown): Profile {
+  return profile.parse(merged(base, change));
+}
+
+function merged(base: unknown, change: unknown): unknown {
+  if (!isRecord(base) || !isRecord(change)) return change;
+  const changed = Object.entries(change).map(([name, value]) => [name, merged(base[name], value)]);
+  return { ...base, ...Object.fromEntries(changed) };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 export interface SandboxOptions {
   /** Default 0: a free port. */
@@ -150,17 +191,22 @@ export interface SandboxOptions {
   apiKeys?: string[];
   faults?: FaultRule[];
   shapes?: z.input<typeof shapes>;
-  profile?: z.input<typeof profile>;
+  profile?: ProfileChange;
   /** Answers from the recorded exchanges in this folder instead of simulating. */
   replayDir?: string;
 }
 
 /** One row of money. */
 export interface Charge {
-  kind: 'upload' | 'create' | 'generate';
+  /** As the ledger on the wire names the row. */
+  id: string;
+  kind: 'upload' | 'create' | 'generate' | 'refund' | 'topUp';
+  /** Negative where credits came in. */
   amount: number;
   key: string;
   sessionId?: string;
+  /** Somebody else's who uses the same key: no session here belongs to it. */
+  foreign?: true;
   /** ms since 1970. */
   at: number;
 }
@@ -189,6 +235,8 @@ export interface SandboxReport {
     account: string;
     /** Accepted ones. */
     creates: number;
+    /** What each of these creates started, in order. */
+    trainings: { taskId: string; name: string; state: string; createdAt: string }[];
     modelIds: string[];
     uploads: { taskId: string; audioUrl: string; state: string; clipId?: string }[];
   }[];

@@ -10,6 +10,7 @@ import {
   type Fault,
   faultRule,
   profile as profileSchema,
+  profileWith,
   type RequestKind,
   type SandboxOptions,
   type SandboxReport,
@@ -52,6 +53,8 @@ export class SandboxServer {
   readonly #shown = new Map<string, Reply>();
   #shapes: Shapes;
   #service: Service;
+  /** How often it was reset. */
+  #generation = 0;
   #counts: Partial<Record<RequestKind, number>> = {};
   #log: SandboxReport['requests']['log'] = [];
   #ports: { api: number; billing: number } = { api: 0, billing: 0 };
@@ -103,9 +106,20 @@ export class SandboxServer {
     this.#shapes = shapesSchema.parse(shapes);
   }
 
+  /** @throws ZodError or Error where it is no part of a profile, or changes what holds at the start only. */
+  setProfile(change: unknown): void {
+    const { profile } = this.#service;
+    const next = profileWith(profile, change);
+    for (const field of ['accounts', 'balance'] as const) {
+      if (next[field] !== profile[field]) throw new Error(`${field} holds at the start only`);
+    }
+    this.#service.setProfile(next);
+  }
+
   /** As it was at the start, without faults; shapes stay. */
   reset(): void {
     this.#service.end();
+    this.#generation += 1;
     this.#service = this.#newService();
     this.#faults.clear();
     this.#shown.clear();
@@ -119,7 +133,7 @@ export class SandboxServer {
 
   #newService(): Service {
     const profile = profileSchema.parse(this.#options.profile ?? {});
-    return new Service(this.#keys, profile, this.#speed, this.#options.seed ?? 1);
+    return new Service(this.#keys, profile, this.#speed, this.#options.seed ?? 1, this.#generation);
   }
 
   async #open(server: Server, port: number): Promise<number> {
@@ -203,6 +217,10 @@ export class SandboxServer {
         reply();
         response.socket?.resetAndDestroy();
         return fault.kind;
+      case 'late':
+        this.#service.after(fault.afterMs, reply);
+        response.socket?.resetAndDestroy();
+        return fault.kind;
       case 'hang':
         if (fault.when !== 'before') reply();
         return fault.kind;
@@ -260,7 +278,7 @@ export class SandboxServer {
   #reply(call: Call, isUnreadable: boolean): Reply {
     try {
       if (isUnreadable) throw new Refusal(400, 'the body is no JSON object');
-      if (!this.#service.knows(call.key)) throw new Refusal(401, 'Unauthorized');
+      this.#service.admit(call.key);
       return this.#route(call);
     } catch (error) {
       if (error instanceof Refusal) return { status: error.status, body: error };
@@ -362,6 +380,9 @@ export class SandboxServer {
           break;
         case 'POST shapes':
           this.setShapes(JSON.parse(text));
+          break;
+        case 'POST profile':
+          this.setProfile(JSON.parse(text));
           break;
         case 'POST reset':
           this.reset();

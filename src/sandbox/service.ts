@@ -34,6 +34,8 @@ export interface Task {
   failReason?: string;
   failCode?: string | number;
   lastLookAt?: number;
+  /** The row that was charged for it. */
+  row?: Row;
 }
 
 /** What a fault makes of the task that a request starts. */
@@ -49,10 +51,18 @@ interface Session {
   account: string;
   clips: Set<string>;
   uploads: Task[];
-  creates: number;
+  /** One for each accepted create, in order. */
+  trainings: Task[];
   modelIds: string[];
-  training?: Task;
   createdAt: Date;
+}
+
+/** A row of the ledger, with what only the wire shows of it. */
+interface Row {
+  charge: Charge;
+  before: number;
+  after: number;
+  traceId: string;
 }
 
 interface Account {
@@ -66,56 +76,91 @@ const DURATIONS = {
   training: [120_000, 180_000],
   generate: [20_000, 60_000],
 } as const;
+/** What the ledger calls each kind of row. A refund has create's own path: nothing but its sign tells it apart. */
+const PATHS = {
+  upload: '/suno/v2/customModel/upload',
+  create: '/suno/v2/customModel/create',
+  generate: '/suno/v2/generate',
+  refund: '/suno/v2/customModel/create',
+  topUp: '/api-user/topup',
+} as const;
 const MINIMUM_CLIPS = 6;
 const POLL_GAP_MS = 1_000;
 
 export class Service {
-  readonly #profile: Profile;
   readonly #speed: number;
   readonly #random: () => number;
+  /** What all its ids are made of. */
+  readonly #origin: string;
   readonly #accounts = new Map<string, Account[]>();
   readonly #balances = new Map<string, number>();
   readonly #sessions = new Map<string, Session>();
   readonly #tasks = new Map<string, Task>();
-  readonly #charges: (Charge & { before: number; after: number; id: string; path: string })[] = [];
+  readonly #rows: Row[] = [];
   readonly #broken: BrokenRule[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** What happens to balances by itself, for the keys that have made a request. */
+  readonly #intervals = new Set<NodeJS.Timeout>();
+  readonly #admitted = new Set<string>();
   readonly #ended = new AbortController();
+  /** How many ids of each kind there are. */
+  readonly #ids = new Map<string, number>();
+  #profile: Profile;
   #maxOpenUploads = 0;
-  #ids = 0;
 
-  constructor(keys: string[], profile: Profile, speed: number, seed: number) {
+  /** @param generation - Of the services with one seed: their durations are the same, their ids never. */
+  constructor(keys: string[], profile: Profile, speed: number, seed: number, generation: number) {
     this.#profile = profile;
     this.#speed = speed;
     this.#random = randomFrom(seed);
+    this.#origin = `${seed}-${generation}`;
     for (const key of keys) {
       this.#balances.set(key, profile.balance);
       this.#accounts.set(
         key,
         Array.from({ length: profile.accounts }, (_, index) => ({
-          id: `${this.#uuid()}-${index}`,
+          id: `${this.#uuid('account')}-${index}`,
           models: 0,
         })),
       );
     }
   }
 
-  knows(key: string): boolean {
-    return this.#balances.has(key);
+  get profile(): Profile {
+    return this.#profile;
+  }
+
+  /** From now on. What happens by itself begins a new interval. */
+  setProfile(profile: Profile): void {
+    this.#profile = profile;
+    this.#clearIntervals();
+    for (const key of this.#admitted) this.#beginIntervals(key);
+  }
+
+  /**
+   * Lets a request of a key in. With the first one begins what happens to its balance by itself.
+   *
+   * @throws Refusal where the service does not know the key.
+   */
+  admit(key: string): void {
+    if (!this.#balances.has(key)) throw new Refusal(401, 'Unauthorized');
+    if (this.#admitted.has(key)) return;
+    this.#admitted.add(key);
+    this.#beginIntervals(key);
   }
 
   prepare(key: string): string {
     const accounts = this.#accounts.get(key) ?? [];
     const account = accounts[Math.floor(this.#random() * accounts.length)];
     if (account === undefined) throw new Refusal(503, 'no account is free');
-    const sessionId = this.#uuid();
+    const sessionId = this.#uuid('session');
     this.#sessions.set(sessionId, {
       sessionId,
       key,
       account: account.id,
       clips: new Set(),
       uploads: [],
-      creates: 0,
+      trainings: [],
       modelIds: [],
       createdAt: new Date(),
     });
@@ -126,7 +171,7 @@ export class Service {
     const session = this.#session(key, sessionId);
     if (!URL.canParse(audioUrl)) throw new Refusal(400, 'audioUrl must be a URL');
     this.#afford(key, this.#profile.prices.upload);
-    const task = this.#start('upload', key, { taskId: this.#uuid(), sessionId, audioUrl });
+    const task = this.#start('upload', key, { taskId: this.#uuid('task'), sessionId, audioUrl });
     session.uploads.push(task);
     this.#charge('upload', task);
     this.#maxOpenUploads = Math.max(this.#maxOpenUploads, this.#openUploads());
@@ -136,7 +181,7 @@ export class Service {
         fail(task, why, 'AUDIO_FETCH_FAILED');
         return;
       }
-      task.clipId = this.#uuid();
+      task.clipId = this.#uuid('clip');
       session.clips.add(task.clipId);
       succeed(task);
     });
@@ -159,15 +204,16 @@ export class Service {
       throw new Refusal(400, 'the account has reached its model limit');
     }
     this.#afford(key, this.#profile.prices.create);
-    const earlier = session.training;
+    const earlier = session.trainings.at(-1);
     if (earlier !== undefined && earlier.state !== 'failed') {
-      if (this.#profile.secondCreate === 'refuse') throw new Refusal(400, 'a model of this session exists');
+      const { secondCreate } = this.#profile;
+      if (secondCreate === 'refuse') throw new Refusal(400, 'a model of this session exists');
+      if (secondCreate === 'conflict') throw new Refusal(409, 'a model of this session exists already');
       this.#broken.push({ rule: 'second paid create for one session', detail: sessionId });
     }
-    session.creates += 1;
     // The session state is reset, as documented: a new create replaces what the task showed before.
     const task = this.#start('training', key, { taskId: sessionId, sessionId, name });
-    session.training = task;
+    session.trainings.push(task);
     const { chargeAt } = this.#profile;
     if (chargeAt === 'send') this.#charge('create', task);
     this.#run(
@@ -175,7 +221,7 @@ export class Service {
       fate,
       () => {
         if (fate.withoutModel !== true) {
-          task.modelId = `chirp-custom:${this.#uuid()}`;
+          task.modelId = `chirp-custom:${this.#uuid('model')}`;
           session.modelIds.push(task.modelId);
           account.models += 1;
         }
@@ -193,10 +239,10 @@ export class Service {
     const isKnown = [...this.#sessions.values()].some(({ modelIds }) => modelIds.includes(model));
     if (model.startsWith('chirp-custom:') && !isKnown) throw new Refusal(400, 'unknown custom model');
     this.#afford(key, this.#profile.prices.generate);
-    const task = this.#start('generate', key, { taskId: this.#uuid() });
+    const task = this.#start('generate', key, { taskId: this.#uuid('task') });
     this.#charge('generate', task);
     this.#run(task, {}, () => {
-      task.clipId = this.#uuid();
+      task.clipId = this.#uuid('clip');
       succeed(task);
     });
     return task;
@@ -204,18 +250,16 @@ export class Service {
 
   /** @returns undefined where the service knows no such task; `success` from birth where the profile says so. */
   look(key: string, taskId: string): Task | undefined {
+    const { sessionBeforeCreate, sessionDuringTraining } = this.#profile;
     const task = this.#tasks.get(taskId);
     if (task?.key === key) {
-      const now = performance.now();
-      if (task.lastLookAt !== undefined && now - task.lastLookAt < POLL_GAP_MS / this.#speed) {
-        const gap = Math.round((now - task.lastLookAt) * this.#speed);
-        this.#broken.push({ rule: 'polled faster than once a second', detail: `${taskId}: after ${gap} ms` });
-      }
-      task.lastLookAt = now;
-      return task;
+      this.#noteLook(task);
+      if (task.kind !== 'training' || sessionDuringTraining === 'live') return task;
     }
     const session = this.#sessions.get(taskId);
-    if (session?.key !== key || this.#profile.sessionBeforeCreate === '404') return undefined;
+    if (session?.key !== key) return undefined;
+    const ended = session.trainings.findLast(hasEnded);
+    if (ended !== undefined || sessionBeforeCreate === '404') return ended;
     return { taskId, kind: 'training', key, createdAt: session.createdAt, state: 'success' };
   }
 
@@ -226,20 +270,19 @@ export class Service {
   /** Rows of a key that the ledger shows by now, newest first. */
   rows(key: string, start: number, end: number): object[] {
     const visible = Date.now() - this.#profile.ledgerLagMs / this.#speed;
-    return this.#charges
-      .filter(
-        (charge) => charge.key === key && charge.at <= visible && charge.at >= start && charge.at <= end,
-      )
+    return this.#rows
+      .filter(({ charge }) => charge.key === key)
+      .filter(({ charge: { at } }) => at <= visible && at >= start && at <= end)
       .reverse()
-      .map(({ id, path, amount, before, after, at }) => ({
+      .map(({ charge: { id, kind, amount, at }, before, after, traceId }) => ({
         id,
-        serviceName: 'suno',
-        apiPath: path,
+        serviceName: kind === 'topUp' ? 'billing' : 'suno',
+        apiPath: PATHS[kind],
         apiMethod: 'POST',
         finalAmount: amount,
         beforeCredits: before,
         afterCredits: after,
-        traceId: `trace-${id}`,
+        traceId,
         createdAt: new Date(at).toISOString(),
       }));
   }
@@ -251,17 +294,17 @@ export class Service {
   report(): Omit<SandboxReport, 'requests'> {
     return {
       maxConcurrentUploads: this.#maxOpenUploads,
-      ledger: this.#charges.map(({ kind, amount, key, at, sessionId }) => ({
-        kind,
-        amount,
-        key,
-        at,
-        ...(sessionId === undefined ? {} : { sessionId }),
-      })),
-      sessions: [...this.#sessions.values()].map(({ sessionId, account, creates, modelIds, uploads }) => ({
+      ledger: this.#rows.map(({ charge }) => ({ ...charge })),
+      sessions: [...this.#sessions.values()].map(({ sessionId, account, trainings, modelIds, uploads }) => ({
         sessionId,
         account,
-        creates,
+        creates: trainings.length,
+        trainings: trainings.map(({ taskId, name = '', state, createdAt }) => ({
+          taskId,
+          name,
+          state,
+          createdAt: createdAt.toISOString(),
+        })),
         modelIds,
         uploads: uploads.map(({ taskId, audioUrl = '', state, clipId }) => ({
           taskId,
@@ -278,6 +321,17 @@ export class Service {
   end(): void {
     this.#ended.abort();
     for (const timer of this.#timers) clearTimeout(timer);
+    this.#clearIntervals();
+  }
+
+  /** Does something after that much of the service's time, if the service has not ended by then. */
+  after(ms: number, act: () => void): void {
+    if (this.#ended.signal.aborted) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, ms / this.#speed);
+    this.#timers.add(timer);
   }
 
   #session(key: string, sessionId: string): Session {
@@ -295,59 +349,105 @@ export class Service {
   /** Lets a task take its time: queued, running, then what `finish` makes of it. */
   #run(task: Task, fate: TaskFate, finish: () => void | Promise<void>, begin?: () => void): void {
     const [shortest, longest] = DURATIONS[task.kind];
-    const duration = (shortest + this.#random() * (longest - shortest)) / this.#speed;
-    this.#after(duration * 0.15, () => {
+    const duration = shortest + this.#random() * (longest - shortest);
+    this.after(duration * 0.15, () => {
       task.state = fate.neverEnds === true ? 'never' : 'running';
       begin?.();
     });
     if (fate.neverEnds === true) return;
-    this.#after(duration, () => {
-      if (fate.fails !== undefined) fail(task, fate.fails.reason, fate.fails.code);
-      else void finish();
+    this.after(duration, () => {
+      if (fate.fails === undefined) void finish();
+      else {
+        fail(task, fate.fails.reason, fate.fails.code);
+        if (task.kind === 'training') this.#refund(task);
+      }
     });
   }
 
-  #after(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, ms);
-    this.#timers.add(timer);
+  #beginIntervals(key: string): void {
+    const { foreignCreateEveryMs, topUp } = this.#profile;
+    this.#every(foreignCreateEveryMs, () => {
+      const amount = this.#profile.prices.create;
+      if (this.balance(key) >= amount) this.#book({ kind: 'create', amount, key, foreign: true });
+    });
+    this.#every(topUp.everyMs, () => {
+      const { topUpRow } = this.#profile;
+      if (topUpRow) this.#book({ kind: 'topUp', amount: -topUp.amount, key });
+      else this.#balances.set(key, this.balance(key) + topUp.amount);
+    });
+  }
+
+  #every(ms: number, act: () => void): void {
+    if (ms === 0 || this.#ended.signal.aborted) return;
+    this.#intervals.add(setInterval(act, ms / this.#speed).unref());
+  }
+
+  #clearIntervals(): void {
+    for (const interval of this.#intervals) clearInterval(interval);
+    this.#intervals.clear();
   }
 
   #afford(key: string, amount: number): void {
     if (this.balance(key) < amount) throw new Refusal(402, 'insufficient credits');
   }
 
-  #charge(kind: Charge['kind'], { key, sessionId }: Task): void {
-    const amount = this.#profile.prices[kind];
-    const before = this.balance(key);
-    const after = before - amount;
-    this.#balances.set(key, after);
-    const path = kind === 'generate' ? '/suno/v2/generate' : `/suno/v2/customModel/${kind}`;
-    this.#charges.push({
-      kind,
-      amount,
-      key,
-      ...(sessionId === undefined ? {} : { sessionId }),
-      at: Date.now(),
-      before,
-      after,
-      id: this.#uuid(),
-      path,
-    });
+  #charge(kind: 'upload' | 'create' | 'generate', task: Task): void {
+    const { key, sessionId } = task;
+    const about = sessionId === undefined ? {} : { sessionId };
+    task.row = this.#book({ kind, amount: this.#profile.prices[kind], key, ...about });
+  }
+
+  /** Gives back what a failed training was charged, where the profile says so. */
+  #refund({ row }: Task): void {
+    if (row === undefined || this.#profile.refundFailed === 'never') return;
+    const { charge, traceId } = row;
+    this.#book({ ...charge, kind: 'refund', amount: -charge.amount }, traceId);
+  }
+
+  /** Moves credits and writes the row. A refund has the trace of its charge. */
+  #book(entry: Omit<Charge, 'id' | 'at'>, trace?: string): Row {
+    const before = this.balance(entry.key);
+    const after = before - entry.amount;
+    this.#balances.set(entry.key, after);
+    const id = this.#uuid('row');
+    const charge = { ...entry, id, at: Date.now() };
+    const row = { charge, before, after, traceId: trace ?? `trace-${id}` };
+    this.#rows.push(row);
+    return row;
+  }
+
+  /** Notes a client that polls too fast. */
+  #noteLook(task: Task): void {
+    const now = performance.now();
+    if (task.lastLookAt !== undefined && now - task.lastLookAt < POLL_GAP_MS / this.#speed) {
+      const gap = Math.round((now - task.lastLookAt) * this.#speed);
+      this.#broken.push({
+        rule: 'polled faster than once a second',
+        detail: `${task.taskId}: after ${gap} ms`,
+      });
+    }
+    task.lastLookAt = now;
   }
 
   #openUploads(): number {
-    const open = [...this.#sessions.values()].flatMap(({ uploads }) => uploads);
-    return open.filter(({ state }) => state !== 'success' && state !== 'failed').length;
+    const uploads = [...this.#sessions.values()].flatMap((session) => session.uploads);
+    return uploads.filter((task) => !hasEnded(task)).length;
   }
 
-  /** Of the seed and the order, so that a run can be repeated. */
-  #uuid(): string {
-    const hex = createHash('sha256').update(`${this.#random()}-${++this.#ids}`).digest('hex');
+  /**
+   * Of the seed and the order among its own kind, so that a run can be repeated: what happens by itself at an uncertain
+   * moment takes an id of another kind and no random number.
+   */
+  #uuid(kind: 'account' | 'session' | 'task' | 'clip' | 'model' | 'row'): string {
+    const nth = (this.#ids.get(kind) ?? 0) + 1;
+    this.#ids.set(kind, nth);
+    const hex = createHash('sha256').update(`${this.#origin}-${kind}-${nth}`).digest('hex');
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   }
+}
+
+function hasEnded({ state }: Task): boolean {
+  return state === 'success' || state === 'failed';
 }
 
 function succeed(task: Task): void {

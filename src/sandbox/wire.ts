@@ -50,6 +50,7 @@ const PHRASES: Record<number, string> = {
   401: 'Unauthorized',
   402: 'Payment Required',
   404: 'Not Found',
+  409: 'Conflict',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   501: 'Not Implemented',

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { serveTracks, type TrackServer } from '../../src/cli/demo/tracks.js';
-import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+import type { SandboxOptions } from '../../src/sandbox/index.js';
 import { waitUntil } from '../support/waitUntil.js';
+import { type Api, type Body, startApi as startApiWith } from './api.js';
 
-const SPEED = 200;
 const ANY_TEXT: unknown = expect.any(String);
 const textContaining = (part: string): unknown => expect.stringContaining(part);
 const textMatching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
@@ -25,72 +25,7 @@ afterAll(async () => {
   await tracks.close();
 });
 
-type Body = Record<string, unknown>;
-
-interface Api {
-  sandbox: Sandbox;
-  post(
-    path: string,
-    body?: object,
-    headers?: Record<string, string>,
-  ): Promise<{ status: number; body: Body; headers: Headers }>;
-  status(taskId: string): Promise<Body>;
-  /** Waits until a task has ended. Looks no more than once a second of the service's time. */
-  ended(taskId: string): Promise<Body>;
-  session(): Promise<string>;
-  upload(sessionId: string, audioUrl: string): Promise<string>;
-  /** Six clips in a session. */
-  clips(sessionId: string): Promise<string[]>;
-  create(sessionId: string, clipIds: string[]): Promise<{ status: number; body: Body }>;
-}
-
-async function startApi(options: SandboxOptions = {}): Promise<Api> {
-  const sandbox = await startSandbox({ speed: SPEED, ...options });
-  onTestFinished(() => sandbox.close());
-  const headers = { authorization: `Bearer ${sandbox.apiKey}`, 'content-type': 'application/json' };
-  const post: Api['post'] = async (path, body, more = {}) => {
-    const response = await fetch(`${sandbox.url}/suno/v2/${path}`, {
-      method: 'POST',
-      headers: { ...headers, ...more },
-      redirect: 'manual',
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return { status: response.status, body: jsonIn(text), headers: response.headers };
-  };
-  const status: Api['status'] = async (taskId) =>
-    jsonIn(await (await fetch(`${sandbox.url}/suno/v2/status?taskId=${taskId}`, { headers })).text());
-  const ended: Api['ended'] = (taskId) =>
-    waitUntil(`${taskId} ends`, async () => {
-      const task = await status(taskId);
-      return /^(success|failed)$/i.test(String(task['status'])) && task;
-    });
-  const session = async (): Promise<string> => String((await post('customModel/prepare')).body['sessionId']);
-  const upload: Api['upload'] = async (sessionId, audioUrl) =>
-    String((await post('customModel/upload', { sessionId, audioUrl })).body['taskId']);
-  return {
-    sandbox,
-    post,
-    status,
-    ended,
-    session,
-    upload,
-    clips: async (sessionId) => {
-      const taskIds = await Promise.all(tracks.urls.slice(0, 6).map((url) => upload(sessionId, url)));
-      const tasks = await Promise.all(taskIds.map((taskId) => ended(taskId)));
-      return tasks.map((task) => String((task['data'] as Body)['id']));
-    },
-    create: (sessionId, clipIds) => post('customModel/create', { sessionId, clipIds, name: 'mine' }),
-  };
-}
-
-function jsonIn(text: string): Body {
-  try {
-    return JSON.parse(text) as Body;
-  } catch {
-    return { text };
-  }
-}
+const startApi = (options?: SandboxOptions): Promise<Api> => startApiWith(tracks, options);
 
 describe('the documented service', () => {
   it('trains a model from six clips of one session and charges what it says', async () => {
