@@ -7,13 +7,14 @@ import tseslint from 'typescript-eslint';
  */
 const rooms = {
   contract: [],
-  workflows: ['contract', 'activities'],
-  activities: ['mountsea', 'contract'],
+  money: ['contract'],
+  workflows: ['contract', 'money', 'activities'],
+  activities: ['mountsea', 'money', 'contract'],
   mountsea: ['contract'],
   temporal: ['contract'],
   sandbox: ['contract'],
   // The worker only by dynamic import: no other command may load its native module.
-  cli: ['contract', 'temporal', 'worker.ts'],
+  cli: ['contract', 'money', 'temporal', 'worker.ts'],
 };
 
 const zones = Object.entries(rooms).map(([room, allowed]) => ({
@@ -39,7 +40,9 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs'] },
+        projectService: {
+          allowDefaultProject: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs', 'test/*/*.mjs'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -61,7 +64,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/contract/**', 'src/workflows/**'],
+    files: ['src/contract/**', 'src/money/**', 'src/workflows/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
@@ -83,7 +86,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs'],
+    files: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs', 'test/*/*.mjs'],
     extends: [tseslint.configs.disableTypeChecked],
     rules: { '@typescript-eslint/explicit-module-boundary-types': 'off' },
   },

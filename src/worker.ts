@@ -10,8 +10,9 @@ import type { Affinity } from './contract/affinity.js';
 import { createMountsea } from './mountsea/client.js';
 import { recordTo } from './mountsea/recording.js';
 import { configuredAddress } from './temporal/connection.js';
-import type { StartWorker } from './temporal/host.js';
-import { taskQueueFor } from './temporal/identity.js';
+import type { Mountsea } from './mountsea/types.js';
+import type { RunningWorker, StartWorker } from './temporal/host.js';
+import { accountWorkflowIdFor, taskQueueFor, trainingWorkflowId, urlIdentity } from './temporal/identity.js';
 import { keyFingerprint, readSettings, type Settings, SettingsError } from './temporal/settings.js';
 
 /** Longer than any request that costs credits, so that a shutdown loses no answer. */
@@ -21,12 +22,23 @@ const MAX_CACHED_WORKFLOWS = 500;
 /** The SDK throttles heartbeats; what a dying worker last knew must not be older than this. */
 const HEARTBEAT_THROTTLE_MS = 100;
 
+export type WorkerOptions = Parameters<StartWorker>[0] & {
+  /** For tests: what stands between the activities and the API. */
+  wrapMountsea?: (mountsea: Mountsea) => Mountsea;
+};
+
 /**
  * Starts a worker in this process. The Temporal SDK handles SIGINT and SIGTERM from then on: add no handlers.
  *
  * @throws SettingsError where there is no API key or no workflow bundle.
  */
-export const startWorker: StartWorker = async ({ address, settings, recordDir }) => {
+export async function startWorker({
+  address,
+  settings,
+  recordDir,
+  writesFiles = false,
+  wrapMountsea = (mountsea) => mountsea,
+}: WorkerOptions): Promise<RunningWorker> {
   const { origin } = settings;
   const affinity = (): Affinity => ({ origin, keyFingerprint: keyFingerprint(origin, requireKey(settings)) });
   const startedWith = affinity();
@@ -49,7 +61,14 @@ export const startWorker: StartWorker = async ({ address, settings, recordDir })
     namespace: address.namespace,
     taskQueue: taskQueueFor(origin),
     workflowBundle: { codePath },
-    activities: createActivities({ mountsea, affinity }),
+    activities: createActivities({
+      mountsea: wrapMountsea(mountsea),
+      affinity,
+      accountWorkflowId: accountWorkflowIdFor(origin),
+      identify: ({ name, urls }) =>
+        trainingWorkflowId({ origin, name, sources: urls.map((url) => urlIdentity(url)) }),
+      writesFiles,
+    }),
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
     maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
@@ -66,7 +85,7 @@ export const startWorker: StartWorker = async ({ address, settings, recordDir })
       if (worker.getState() === 'RUNNING') worker.shutdown();
     },
   };
-};
+}
 
 /** Only what needs somebody is said: a worker's log is read when something is wrong. */
 export function installQuietLogger(): void {

@@ -1,7 +1,8 @@
 /**
- * Activity side: a training belongs to one API origin. A worker of another one must not touch it.
+ * Activity side: a training belongs to one API origin, and what is said about money to one key.
  */
 import { ApplicationFailure } from '@temporalio/activity';
+import type { Affinity } from '../contract/affinity.js';
 import { ActivityFailureType } from '../contract/failures.js';
 
 /**
@@ -15,4 +16,9 @@ export function requireOrigin(wanted: string, served: string): void {
     message: `This training is for ${wanted}, but this worker serves ${served}.`,
     nextRetryDelay: '5s',
   });
+}
+
+/** Another key may read on (rotation), but its balance and ledger say nothing about this training. */
+export function isSameKey(a: Affinity, b: Affinity): boolean {
+  return a.origin === b.origin && a.keyFingerprint === b.keyFingerprint;
 }

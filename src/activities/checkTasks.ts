@@ -34,7 +34,15 @@ export type TaskOutcome =
       /** The payload, redacted and cut: it may have cost money. */
       raw: string;
     }
-  | { taskId: string; kind: 'failed'; reason: string; code?: string; finishedAt?: string; raw: string }
+  | {
+      taskId: string;
+      kind: 'failed';
+      reason: string;
+      code?: string;
+      createdAt?: string;
+      finishedAt?: string;
+      raw: string;
+    }
   /** This look told nothing. */
   | { taskId: string; kind: 'unseen'; why: string; retryAfterMs?: number };
 
@@ -91,6 +99,7 @@ function outcomeOf(taskId: string, task: TaskStatus): TaskOutcome {
         kind: 'failed',
         reason: task.failReason ?? (status === 'timeout' ? 'timed out at Mountsea' : 'no reason given'),
         ...(task.failCode === undefined ? {} : { code: task.failCode }),
+        ...(task.createdAt === undefined ? {} : { createdAt: task.createdAt }),
         ...(task.finishedAt === undefined ? {} : { finishedAt: task.finishedAt }),
         raw,
       };

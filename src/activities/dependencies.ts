@@ -8,4 +8,10 @@ export interface ActivityDependencies {
   mountsea: Mountsea;
   /** The API and the key that this worker uses now. */
   affinity: () => Affinity;
+  /** Workflow id of the account workflow of this API. */
+  accountWorkflowId: string;
+  /** Workflow id of the training that a name and sources identify. */
+  identify: (content: { name: string; urls: string[] }) => string;
+  /** This worker shares its disk with whoever started the training: it may keep `--save` files. */
+  writesFiles: boolean;
 }

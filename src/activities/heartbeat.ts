@@ -3,13 +3,13 @@
  */
 import { heartbeat } from '@temporalio/activity';
 
-const HEARTBEAT_INTERVAL_MS = 3_000;
+const HEARTBEAT_INTERVAL_MS = 1_000;
 
-/** Runs a request and heartbeats until it ends. `step` is shown to people and proves nothing. */
-export async function withHeartbeat<T>(step: string, request: () => Promise<T>): Promise<T> {
-  heartbeat(step);
+/** Runs a request and heartbeats until it ends. What the details say of a step is for people and proves nothing. */
+export async function withHeartbeat<T>(details: () => unknown, request: () => Promise<T>): Promise<T> {
+  heartbeat(details());
   const timer = setInterval(() => {
-    heartbeat(step);
+    heartbeat(details());
   }, HEARTBEAT_INTERVAL_MS);
   try {
     return await request();

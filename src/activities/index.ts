@@ -3,8 +3,15 @@
  * to `createActivities`; workflows see them by type only.
  */
 import { createCheckTasks } from './checkTasks.js';
+import { createCloseTraining } from './closeTraining.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createPrepareSession } from './prepareSession.js';
+import { createReadAccount } from './readAccount.js';
+import { createReadLedger, createReadWitnesses } from './readWitnesses.js';
+import { createRecordTraining } from './records.js';
+import { createSaveTraining } from './saveTraining.js';
+import { createSettleReceipt } from './settleReceipt.js';
+import { createReportSend, createRequestSend } from './sendGate.js';
 import { createSubmitTraining } from './submitTraining.js';
 import { createUploadClip } from './uploadClip.js';
 
@@ -17,7 +24,16 @@ export function createActivities(dependencies: ActivityDependencies) {
     prepareSession: createPrepareSession(dependencies),
     uploadClip: createUploadClip(dependencies),
     checkTasks: createCheckTasks(dependencies),
+    requestSend: createRequestSend(dependencies),
+    readWitnesses: createReadWitnesses(dependencies),
     submitTraining: createSubmitTraining(dependencies),
+    reportSend: createReportSend(dependencies),
+    readLedger: createReadLedger(dependencies),
+    closeTraining: createCloseTraining(dependencies),
+    recordTraining: createRecordTraining(dependencies),
+    saveTraining: createSaveTraining(dependencies),
+    settleReceipt: createSettleReceipt(dependencies),
+    readAccount: createReadAccount(dependencies),
   };
 }
 

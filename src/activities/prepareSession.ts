@@ -1,13 +1,23 @@
 /**
- * Activity side: opens a session, which binds a Suno account. No charge is documented (mountsea-api, section 2), so a
- * lost answer is simply asked for again: it leaves an unused session behind.
+ * Activity side: opens a session, which binds a Suno account, and claims it for this training. No charge is documented
+ * (mountsea-api, section 2), so a lost answer is simply asked for again: it leaves an unused session behind. A training
+ * that owns a session already gets that one: a reset in the Web UI must not lose what was paid for.
  */
-import { cancellationSignal } from '@temporalio/activity';
+import { ApplicationFailure, cancellationSignal, Context } from '@temporalio/activity';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import {
+  CLAIM_SESSION_UPDATE,
+  type ClaimAnswer,
+  type ClaimSession,
+  type ChargeTiming,
+} from '../contract/account.js';
 import type { Affinity } from '../contract/affinity.js';
 import { ActivityFailureType } from '../contract/failures.js';
+import { asker, askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
 import { failureOf } from './classify.js';
 import type { ActivityDependencies } from './dependencies.js';
+import { recordOf } from './records.js';
 
 const TIMEOUT_MS = 30_000;
 const REPEATABLE = [
@@ -16,19 +26,98 @@ const REPEATABLE = [
   ActivityFailureType.Ambiguous,
 ] as const;
 
-export interface PreparedSession extends Affinity {
-  sessionId: string;
+export interface PrepareSessionInput {
+  origin: string;
+  /** A session begun elsewhere: nothing is prepared. */
+  adopt?: string;
+  /** The session that a person gave up. */
+  replaces?: string;
 }
 
-export function createPrepareSession({ mountsea, affinity }: ActivityDependencies) {
-  return async function prepareSession(input: { origin: string }): Promise<PreparedSession> {
+export interface PreparedSession extends Affinity {
+  sessionId: string;
+  /** The run that claimed it first. */
+  firstRunId: string;
+  /** The last trainings of this API, newest last, ms. */
+  trainingsMs: number[];
+  charges: ChargeTiming;
+  /** Dearest upload that the ledger of this key has shown, credits. */
+  uploadCredits?: number;
+}
+
+export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: ActivityDependencies) {
+  return async function prepareSession(input: PrepareSessionInput): Promise<PreparedSession> {
     const own = affinity();
     requireOrigin(input.origin, own.origin);
+    const who = asker();
+    const { keyFingerprint } = own;
+    const facts = await askAccount(accountWorkflowId, {
+      workflowId: who.workflowId,
+      keyFingerprint,
+      since: Date.now(),
+    });
+    const { trainingsMs, charges, uploadCredits } = facts;
+    const known = {
+      ...own,
+      trainingsMs,
+      charges,
+      ...(uploadCredits === undefined ? {} : { uploadCredits }),
+    };
+    const owned = facts.session;
+    if (owned !== undefined && owned.sessionId !== input.replaces) return { ...known, ...owned };
+    const sessionId =
+      (await forgottenSession(who.workflowId, input.replaces)) ?? input.adopt ?? (await prepare());
+    const claim = await claimSession(accountWorkflowId, {
+      ...who,
+      sessionId,
+      ...(input.replaces === undefined ? {} : { replaces: input.replaces }),
+    });
+    return { ...known, ...claim };
+  };
+
+  async function prepare(): Promise<string> {
     try {
       const { sessionId } = await mountsea.prepare({ signal: cancellationSignal(), timeoutMs: TIMEOUT_MS });
-      return { sessionId, ...own };
+      return sessionId;
     } catch (error) {
       throw failureOf(error, REPEATABLE);
     }
-  };
+  }
+}
+
+/** The account workflow forgets trainings that ended long ago; their records do not. */
+async function forgottenSession(
+  workflowId: string,
+  replaces: string | undefined,
+): Promise<string | undefined> {
+  const record = await recordOf(workflowId);
+  return record?.sessionId === replaces ? undefined : record?.sessionId;
+}
+
+/** @throws a final failure where a training that still runs owns the session. */
+async function claimSession(
+  accountWorkflowId: string,
+  claim: ClaimSession,
+): Promise<{ sessionId: string; firstRunId: string }> {
+  const ask = (more: Partial<ClaimSession>): Promise<ClaimAnswer> =>
+    updateAccount(accountWorkflowId, CLAIM_SESSION_UPDATE, { ...claim, ...more });
+  let answer = await ask({});
+  if (answer.kind === 'refused' && (await hasEnded(answer.owner))) {
+    answer = await ask({ takeOverFrom: answer.owner });
+  }
+  if (answer.kind === 'owned') return { sessionId: answer.sessionId, firstRunId: answer.firstRunId };
+  throw ApplicationFailure.nonRetryable(
+    `Session ${claim.sessionId} belongs to the training ${answer.owner}, which still runs. Nothing was sent.`,
+    ActivityFailureType.SessionTaken,
+  );
+}
+
+async function hasEnded(workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await Context.current().client.workflow.getHandle(workflowId).describe();
+    return status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW' && status.name !== 'PAUSED';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return true;
+    throw error;
+  }
 }

@@ -6,12 +6,14 @@ import type { Affinity } from '../contract/affinity.js';
 import { describeMismatch, ensureBackground, findBackground } from '../temporal/background.js';
 import { configuredAddress, localAddress, openClient, type TemporalAddress } from '../temporal/connection.js';
 import type { Settings } from '../temporal/settings.js';
+import { Account } from './account.js';
 import { CommandError, UsageError } from './exit.js';
 import { Trainings } from './trainings.js';
 
 /** An open connection to the server in use. */
 export interface Connected {
   trainings: Trainings;
+  account: Account;
   address: TemporalAddress;
   /** Whether the server is our own in the background. */
   isOwn: boolean;
@@ -63,6 +65,7 @@ async function connectConfigured(
   const isCloud = /\.tmprl\.cloud(:|$)|\.api\.temporal\.io(:|$)/.test(temporal.address);
   return {
     trainings: new Trainings(opened.client),
+    account: new Account(opened.client),
     address,
     isOwn: false,
     uiOf: (workflowId, runId) =>
@@ -109,6 +112,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   const opened = await openClient(address);
   return {
     trainings: new Trainings(opened.client),
+    account: new Account(opened.client),
     address,
     isOwn: true,
     ...(background.worker === undefined ? {} : { worker: background.worker }),

@@ -4,8 +4,10 @@
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import type { Attention, FileProgress, FileState } from '../contract/progress.js';
-import type { Receipt, TrainedModel } from '../contract/training.js';
-import type { Snapshot } from './trainings.js';
+import type { TrainingRecord } from '../contract/record.js';
+import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
+import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
+import type { Snapshot } from './snapshot.js';
 
 export interface Canvas {
   /** Columns to draw on. */
@@ -20,7 +22,7 @@ const FILE_LIMIT = 20;
 
 /** The whole picture of a training that is followed, to be drawn over the last one. */
 export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string[] {
-  const { memo, progress, workflowId } = snapshot;
+  const { memo, progress } = snapshot;
   const paint = createColors(canvas.isColored);
   const elapsed = clock(now - Date.parse(memo.startedAt));
   // Two gaps of two: the name is the only part that may be of any length.
@@ -29,7 +31,7 @@ export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string
   if (progress === undefined) lines.push(cutEnd(`  ${countsOf(snapshot)}`, canvas.width));
   else lines.push(...fileLines(progress.files, now, canvas));
   const attention = progress?.attention ?? memo.attention;
-  if (attention !== undefined) lines.push('', ...attentionLines(attention, workflowId, canvas));
+  if (attention !== undefined) lines.push('', ...attentionLines(attention, snapshot, canvas));
   const next = progress?.nextCheckAt;
   const check =
     next === undefined ? '' : `  next check in ${Math.max(0, Math.ceil((Date.parse(next) - now) / 1000))} s`;
@@ -40,7 +42,7 @@ export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string
 /** What is new in a snapshot, a line each, for output that cannot be drawn over. */
 export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canvas): string[] {
   const lines: string[] = [];
-  const { progress, memo, workflowId } = after;
+  const { progress, memo } = after;
   if (progress !== undefined) {
     const known = before?.progress?.timeline.at(-1)?.at ?? '';
     const seen = new Set(before?.progress?.timeline.map(({ at, text }) => `${at} ${text}`));
@@ -58,10 +60,16 @@ export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canv
   }
   const attention = progress?.attention ?? memo.attention;
   const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
-  if (attention !== undefined && attention.id !== attentionBefore?.id) {
-    lines.push(...attentionLines(attention, workflowId, { ...canvas, isColored: false, width: Infinity }));
+  if (attention !== undefined && needsTelling(attention, attentionBefore)) {
+    lines.push(...attentionLines(attention, after, { ...canvas, isColored: false, width: Infinity }));
   }
   return lines;
+}
+
+/** A new one, or one that no longer mends itself: only now it needs somebody. */
+function needsTelling(now: Attention, before: Attention | undefined): boolean {
+  if (now.id !== before?.id) return true;
+  return now.nextTryAt === undefined && before.nextTryAt !== undefined;
 }
 
 function endWords({ status, memo: { modelId } }: Snapshot): string {
@@ -82,7 +90,7 @@ export function statusLines(
   const sessionId = progress?.sessionId ?? memo.sessionId;
   if (sessionId !== undefined) lines.push(`session ${sessionId}`);
   if (memo.modelId !== undefined) lines.push(`model   ${memo.modelId}`);
-  lines.push(...evidenceLines(memo.receipt));
+  lines.push(...evidenceLines(progress?.receipt ?? memo.receipt));
   return lines;
 }
 
@@ -98,11 +106,15 @@ export function listLines(trainings: Snapshot[]): string[] {
       : `waits: ${memo.attention.kind}`,
     memo.modelId ?? '',
   ]);
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return columns(rows);
+}
+
+/** Ids are there to be copied: a narrow terminal wraps them rather than losing their end. */
+function columns(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
-    // Ids are there to be copied: a narrow terminal wraps them rather than losing their end.
     row
-      .map((cell, column) => (column < 2 && row[column + 1] !== '' ? cell.padEnd(widths[column] ?? 0) : cell))
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd(),
   );
@@ -126,38 +138,192 @@ export function resultLines(result: TrainedModel): string[] {
 
 /** What was spent, in a few words. Unknown is said as such. */
 export function receiptWords({ create, uploads }: Receipt): string {
+  const { verdict, credits, provisional, attempts } = create;
+  const known = credits === undefined ? undefined : `${credits} credits`;
+  const unknown = attempts.filter((attempt) => attempt.verdict === 'unknown').length;
   const words = {
-    charged: `create: ${create.credits ?? ''} credits`,
-    'not-charged': 'create: not charged',
-    unknown: 'create: charge unknown',
-  }[create.verdict];
+    charged: known ?? 'charged',
+    'not-charged': 'not charged',
+    // Of several sends some may be known.
+    unknown: known === undefined ? 'charge unknown' : `${known}, charge unknown of ${unknown} more`,
+  }[verdict];
+  const rest = provisional === true ? ' (provisional)' : '';
   const calls = `${uploads.calls} ${uploads.calls === 1 ? 'upload' : 'uploads'}`;
-  return `${words} · ${calls}${uploads.credits === 'unknown' ? '' : `: ${uploads.credits} credits`}`;
+  return `create: ${words}${rest} · ${calls}${uploads.credits === 'unknown' ? '' : `: ${uploads.credits} credits`}`;
 }
 
+/** Each create that was sent, and why its outcome is believed. */
 function evidenceLines({ create }: Receipt): string[] {
-  return create.evidence.map((evidence) => `  because ${printable(evidence)}`);
+  if (create.attempts.length === 0) return create.evidence.map(because);
+  return create.attempts.flatMap(({ sentAt, verdict, credits, provisional, evidence }, index) => {
+    const cost = credits === undefined ? '' : `: ${credits} credits`;
+    const rest = provisional === true ? ' (provisional)' : '';
+    return [
+      `create ${index + 1}  ${dateOf(sentAt)}  ${VERDICTS[verdict]}${cost}${rest}`,
+      ...evidence.map(because),
+    ];
+  });
 }
 
-/** What a training needs, and the exact commands that answer it. */
-function attentionLines(attention: Attention, workflowId: string, canvas: Canvas): string[] {
+const VERDICTS = { charged: 'charged', 'not-charged': 'not charged', unknown: 'charge unknown' } as const;
+
+function because(evidence: string): string {
+  return `  because ${printable(evidence)}`;
+}
+
+/** Trained models, one a line. */
+export function modelLines(records: TrainingRecord[]): string[] {
+  if (records.length === 0) return ['No models yet.'];
+  return columns(
+    records.map(({ name, modelId = '', updatedAt, receipt }) => [
+      printable(name),
+      modelId,
+      dateOf(updatedAt).slice(0, 10),
+      receiptWords(receipt),
+    ]),
+  );
+}
+
+/** The ledger beside the trainings. */
+export function auditLines(
+  { matched, shared, orphanRows, orphanAttempts, unknown, waiting, refunds }: Audit,
+  { balance, creates, uploads, unidentified }: AccountLedger,
+  days: number,
+): string[] {
+  const charges = creates.filter(({ amount }) => amount > 0);
+  const total = charges.reduce((sum, { amount }) => sum + amount, 0);
+  const section = (title: string, rows: string[][]): string[] =>
+    rows.length === 0 ? [] : ['', title, ...columns(rows).map((line) => `  ${line}`)];
+  const row = ({ id, at, amount }: AccountLedger['creates'][number]): string[] => [
+    dateOf(new Date(at).toISOString()),
+    `${amount} credits`,
+    `row ${id}`,
+  ];
+  const lines = [
+    `Last ${days} days: ${charges.length} creates booked, ${total} credits · ${uploads.count} uploads, ${uploads.total} credits · balance ${balance}`,
+    ...section(
+      'Creates with their trainings',
+      matched.map(({ row: booked, attempt }) => [...row(booked), trainingWords(attempt)]),
+    ),
+  ];
+  for (const { rows, attempts } of shared) {
+    const left = rows.length - attempts.length;
+    lines.push(
+      ...section('Cannot be told apart: these rows…', rows.map(row)),
+      '  …and these trainings',
+      ...columns(attempts.map(attemptRow)).map((line) => `  ${line}`),
+      ...(left > 0 ? [`  So at least ${left} of these rows have no training here.`] : []),
+      ...(left < 0 ? [`  So at least ${-left} of these creates have no row.`] : []),
+    );
+  }
+  lines.push(
+    ...section('Rows without a training here: created by somebody else with this key', orphanRows.map(row)),
+    ...section('Trainings that say charged, without a row', orphanAttempts.map(attemptRow)),
+    ...section('Charge unknown, without a row', unknown.map(attemptRow)),
+    ...section('Charged, and the row may still come', waiting.map(attemptRow)),
+    ...section(
+      'Given back',
+      refunds.map(({ row: booked, attempts }) => [
+        ...row(booked),
+        attempts.length === 0 ? 'no training here' : attempts.map(trainingWords).join(' or '),
+      ]),
+    ),
+  );
+  if (unidentified > 0) {
+    lines.push('', `${unidentified} rows do not say what they were for; one of them may be a create.`);
+  }
+  return lines;
+}
+
+function attemptRow(attempt: AuditedAttempt): string[] {
+  return [dateOf(attempt.sentAt), VERDICTS[attempt.verdict], trainingWords(attempt)];
+}
+
+function trainingWords({ name, workflowId }: AuditedAttempt): string {
+  return `${printable(name)} (${workflowId})`;
+}
+
+/** What a training needs, and the exact commands that answer it, each with what it costs. */
+function attentionLines(
+  attention: Attention,
+  { workflowId, progress }: Pick<Snapshot, 'workflowId' | 'progress'>,
+  canvas: Canvas,
+): string[] {
   const paint = createColors(canvas.isColored);
   const { kind, message, evidence, options, nextTryAt } = attention;
   const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
   const lines = [paint.yellow(paint.bold(`Needs attention: ${kind}`)), ...wrap(message, '  ')];
   for (const line of evidence.slice(0, 8)) lines.push(...wrap(cutEnd(line, 400), '  - '));
   if (evidence.length > 8) lines.push(`  - and ${evidence.length - 8} more`);
-  if (nextTryAt !== undefined) lines.push(`  Tries again by itself at ${timeOf(nextTryAt)}.`);
-  for (const option of options) lines.push(`  ${canvas.program} fix ${workflowId} ${FLAGS[option]}`);
+  if (nextTryAt !== undefined) {
+    const what = kind === 'charge-unknown' ? 'Asks' : 'Tries';
+    lines.push(`  ${what} again by itself at ${timeOf(nextTryAt)}.`);
+  }
+  for (const option of options) {
+    // Commands are there to be copied: they are never cut.
+    lines.push(`  ${canvas.program} fix ${workflowId} ${flagsOf(option, attention, progress?.files ?? [])}`);
+    lines.push(...wrap(costOf(option, attention), '    '));
+  }
   return lines;
 }
 
 /** The flag of `fix` for each correction. */
 export const FLAGS: Record<CorrectionAction, string> = {
   retry: '--retry',
+  rename: '--rename NAME',
+  replaceFiles: '--replace FILE=NEW',
+  dropFiles: '--drop FILE',
+  resendCreate: '--resend-create',
+  newSession: '--new-session',
   keepWaiting: '--keep-waiting',
   giveUp: '--give-up',
 };
+
+/** More bad files than this are left to the user to name. */
+const NAMED_FILES = 8;
+
+function flagsOf(option: CorrectionAction, attention: Attention, files: FileProgress[]): string {
+  const bad = files.filter(({ state }) => state === 'failed' || state === 'overdue');
+  if (attention.kind === 'bad-files' && bad.length > 0 && bad.length <= NAMED_FILES) {
+    if (option === 'dropFiles') return bad.map(({ number }) => `--drop ${number}`).join(' ');
+    if (option === 'replaceFiles') return bad.map(({ number }) => `--replace ${number}=NEW`).join(' ');
+  }
+  if (option === 'retry' && isOwnBudget(attention)) return '--retry --max-credits N';
+  const isRisky = attention.riskOfSecondCharge?.includes(option) === true;
+  return isRisky ? `${FLAGS[option]} --accept-second-charge` : FLAGS[option];
+}
+
+/** A balance that is too low mends itself; a limit that the user set does not. */
+function isOwnBudget({ kind, nextTryAt }: Attention): boolean {
+  return kind === 'credits' && nextTryAt === undefined;
+}
+
+function costOf(option: CorrectionAction, attention: Attention): string {
+  const { kind, riskOfSecondCharge = [] } = attention;
+  const create = `${CREATE_CREDITS} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
+  // Bad files are met before create, which is ordered already.
+  const again = kind === 'bad-files' ? '' : `, then sends create again: ${create}`;
+  switch (option) {
+    case 'retry':
+      if (kind === 'bad-files') return 'uploads the bad files again, each upload is paid';
+      if (kind === 'credentials' || kind === 'credits') return 'tries again now';
+      return `sends create again: ${create} if it is accepted`;
+    case 'rename':
+      return `keeps the clips, and sends create under the other name: ${create}`;
+    case 'replaceFiles':
+      return `uploads the new files, each upload is paid${again}`;
+    case 'dropFiles':
+      return `leaves them out${again}`;
+    case 'resendCreate':
+      return `sends create again: ${create}`;
+    case 'newSession':
+      return `uploads all files again, each upload is paid, perhaps on another account; then create: ${create}`;
+    case 'keepWaiting':
+      return 'waits for another while, costs nothing';
+    case 'giveUp':
+      return 'ends the training; what is paid for stays at Mountsea';
+  }
+}
 
 /** Mark, number, state and time of a file's line, with the gaps between them. */
 const COLUMNS_BESIDE_NAME = 39;
@@ -226,6 +392,14 @@ export function clock(ms: number): string {
   const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   const tail = String(s).padStart(2, '0');
   return h === 0 ? `${m}:${tail}` : `${h}:${String(m).padStart(2, '0')}:${tail}`;
+}
+
+/** Of this machine's clock, to the minute. */
+function dateOf(iso: string): string {
+  const date = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 function timeOf(iso: string): string {

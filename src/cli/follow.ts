@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Exit, exitOfEnd, exitOfPark } from './exit.js';
-import { isConnectionLost, type Snapshot } from './trainings.js';
+import type { Snapshot } from './snapshot.js';
+import { isConnectionLost } from './trainings.js';
 
 /** Where the follower shows what it sees. */
 export interface Show {
@@ -67,8 +68,7 @@ export async function follow(options: FollowOptions): Promise<Followed> {
       }
     }
     if (now() >= until) {
-      const isParked = last?.memo.attention !== undefined;
-      return { exit: isParked ? Exit.parked : Exit.stillRunning, ...(last === undefined ? {} : { last }) };
+      return { exit: exitOfWait(last), ...(last === undefined ? {} : { last }) };
     }
     // A look that no worker answers has waited already; waiting on top would say so too late (within 3 s).
     await pause(Math.max(0, Math.min(began + lookEveryMs, until) - now()), interrupted);
@@ -84,6 +84,12 @@ export function exitOf({ status, memo, progress }: Snapshot): Exit | undefined {
   // One that tries again by itself is worth following.
   if (attention === undefined || attention.nextTryAt !== undefined) return undefined;
   return exitOfPark(receipt.create.verdict);
+}
+
+/** The wait ran out, perhaps in a park that mends itself. */
+function exitOfWait(last: Snapshot | undefined): Exit {
+  const shown = last?.progress ?? last?.memo;
+  return shown?.attention === undefined ? Exit.stillRunning : exitOfPark(shown.receipt.create.verdict);
 }
 
 async function lookOrReconnect(options: FollowOptions): Promise<Snapshot | undefined> {

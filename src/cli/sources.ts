@@ -21,7 +21,7 @@ export interface SourceRules {
  * @throws UsageError with a sentence about the first thing that is wrong.
  */
 export async function sourcesFrom(args: string[], rules: SourceRules): Promise<Source[]> {
-  const sources = args.map((argument, index) => sourceOf(argument, index + 1));
+  const sources = args.map((argument, index) => sourceOf(argument, `File ${index + 1}`));
   refuseDuplicates(sources);
   const { minClips } = rules;
   if (minClips < TRAINING_DEFAULTS.minClips) {
@@ -37,20 +37,39 @@ export async function sourcesFrom(args: string[], rules: SourceRules): Promise<S
   if (sources.length < minClips) {
     throw new UsageError(`--min-clips ${minClips} is more than the ${sources.length} files given.`);
   }
-  if (!rules.allowPrivateUrls) await refusePrivate(sources, rules.warn);
+  if (!rules.allowPrivateUrls) {
+    const named = sources.map((source, index) => ({ ...source, what: `File ${index + 1}` }));
+    await refusePrivate(named, rules.warn);
+  }
   return sources;
 }
 
-function sourceOf(argument: string, number: number): Source {
+/**
+ * One source that takes the place of another, looked at like those of a new training.
+ *
+ * @param what it is, at the beginning of a sentence.
+ * @throws UsageError with a sentence where it cannot be used.
+ */
+export async function sourceFrom(
+  argument: string,
+  what: string,
+  { allowPrivateUrls, warn }: Pick<SourceRules, 'allowPrivateUrls' | 'warn'>,
+): Promise<Source> {
+  const source = sourceOf(argument, what);
+  if (!allowPrivateUrls) await refusePrivate([{ ...source, what }], warn);
+  return source;
+}
+
+function sourceOf(argument: string, what: string): Source {
   const url = URL.canParse(argument) ? new URL(argument) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new UsageError(
-      `File ${number}, ${shown(argument)}, is no http or https URL. This release takes URLs only: put the file where Mountsea can fetch it.`,
+      `${what}, ${shown(argument)}, is no http or https URL. This release takes URLs only: put the file where Mountsea can fetch it.`,
     );
   }
   if (url.username !== '' || url.password !== '') {
     throw new UsageError(
-      `File ${number} has a user name or password in its URL, which would be stored. Use a signed URL instead.`,
+      `${what} has a user name or password in its URL, which would be stored. Use a signed URL instead.`,
     );
   }
   return { url: argument, label: labelOf(url) };
@@ -81,24 +100,28 @@ function refuseDuplicates(sources: Source[]): void {
   }
 }
 
-async function refusePrivate(sources: Source[], warn: SourceRules['warn']): Promise<void> {
-  const hosts = new Map<string, number>();
-  for (const [index, { url }] of sources.entries()) {
+/** @param sources each with what it is called in a sentence. */
+async function refusePrivate(
+  sources: (Source & { what: string })[],
+  warn: SourceRules['warn'],
+): Promise<void> {
+  const hosts = new Map<string, string>();
+  for (const { url, what } of sources) {
     // `localhost.` is `localhost`.
     const hostname = new URL(url).hostname.replace(/\.$/, '');
-    if (!hosts.has(hostname)) hosts.set(hostname, index + 1);
+    if (!hosts.has(hostname)) hosts.set(hostname, what);
   }
   await Promise.all(
-    [...hosts].map(async ([host, number]) => {
+    [...hosts].map(async ([host, what]) => {
       const addresses = isPrivateHost(host) ? [host] : await addressesOf(host);
       // Mountsea may know a name that this machine does not, so that alone is no reason to refuse.
       if (addresses === undefined) {
         warn(
-          `File ${number}: ${host} cannot be looked up from here, so whether Mountsea can fetch it is not known.`,
+          `${what}: ${host} cannot be looked up from here, so whether Mountsea can fetch it is not known.`,
         );
       } else if (addresses.some(isPrivateHost)) {
         throw new UsageError(
-          `File ${number} is on ${host}, a private or loopback address that Mountsea cannot reach. For a sandbox on this machine set TUNESMITH_ALLOW_PRIVATE_URLS=1.`,
+          `${what} is on ${host}, a private or loopback address that Mountsea cannot reach. For a sandbox on this machine set TUNESMITH_ALLOW_PRIVATE_URLS=1.`,
         );
       }
     }),

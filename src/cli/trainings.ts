@@ -2,11 +2,11 @@
  * Client side: everything that is said to the Temporal server about trainings. Draws nothing and ends no process, so that
  * the command line and, later, a library can stand on it.
  */
+import { createHash } from 'node:crypto';
 import {
   type Client,
   isGrpcServiceError,
   QueryNotRegisteredError,
-  type WorkflowExecutionDescription,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -26,24 +26,15 @@ import {
   TRAINING_DEFAULTS,
   type TrainingOptions,
 } from '../contract/training.js';
+import { emptyReceipt } from '../money/receipt.js';
 import { slugOf, taskQueueFor, trainingWorkflowId, urlIdentity } from '../temporal/identity.js';
 import { CommandError, UsageError } from './exit.js';
+import { Records } from './records.js';
+import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord } from './snapshot.js';
 
 /** A worker that is there answers a query in milliseconds; without one the query hangs until its deadline. */
 const QUERY_DEADLINE_MS = 1_200;
 const UPDATE_DEADLINE_MS = 10_000;
-
-export type TrainingStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out';
-
-/** One look at a training. */
-export interface Snapshot {
-  workflowId: string;
-  runId: string;
-  status: TrainingStatus;
-  memo: TrainingMemo;
-  /** Absent where no worker answered, or where the training has ended. */
-  progress?: TrainingProgress;
-}
 
 /** What became of the wish to train. */
 export interface StartedTraining {
@@ -52,20 +43,35 @@ export interface StartedTraining {
   how: 'started' | 'attached' | 'found';
   /** Options of this call that differ from those of the training attached to, and are ignored. */
   ignored: string[];
+  /** The training attached to does not keep the `--save` file of this call. */
+  savesElsewhere: boolean;
+}
+
+/** The options of a start, as the memo keeps them. */
+type StoredOptions = TrainingOptions & Pick<TrainCustomModelInput, 'saveFile'>;
+
+/** A training under the id that its content has, or was corrected to. */
+interface Known {
+  workflowId: string;
+  isOpen: boolean;
+  options: StoredOptions;
 }
 
 export class Trainings {
+  readonly records: Records;
   readonly #client: Client;
 
   constructor(client: Client) {
     this.#client = client;
+    this.records = new Records(client);
   }
 
   /**
    * Starts a training, or finds the one that the same content has already.
    *
    * @param again label of a deliberate second training; `true` takes the next number.
-   * @throws UsageError where a second training is asked for while the newest is open.
+   * @throws UsageError where a second training is asked for while the newest is open, or where another training that is
+   *   open has the session that is to be adopted.
    */
   async start(input: TrainCustomModelInput, again?: string | true): Promise<StartedTraining> {
     const identity = {
@@ -76,8 +82,16 @@ export class Trainings {
     const base = trainingWorkflowId(identity);
     const label = again === undefined ? undefined : await this.#labelOf(base, again);
     const workflowId = label === undefined ? base : trainingWorkflowId({ ...identity, again: label });
-    const { sources, name, origin, ...options } = input;
+    const known = await this.#known(workflowId);
+    if (known !== undefined) return foundOf(known, input);
+    if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId);
+    const { sources, name, origin, session } = input;
     const now = new Date().toISOString();
+    const adopted = (session?.clips ?? []).map(({ file, clipId }) => ({
+      file,
+      label: (sources[file - 1]?.label ?? '').slice(0, 200),
+      clipId,
+    }));
     const memo: TrainingMemo = {
       name,
       origin,
@@ -86,10 +100,8 @@ export class Trainings {
       phaseSince: now,
       fileCounts: { waiting: sources.length },
       fileTotal: sources.length,
-      receipt: {
-        create: { verdict: 'not-charged', sends: 0, evidence: ['create was not sent'] },
-        uploads: { calls: 0, credits: 'unknown' },
-      },
+      uploads: adopted,
+      receipt: emptyReceipt(),
     };
     try {
       await this.#client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
@@ -97,21 +109,18 @@ export class Trainings {
         taskQueue: taskQueueFor(origin),
         args: [input],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        memo: { [TRAINING_MEMO]: memo, [TRAINING_OPTIONS_MEMO]: options },
+        memo: { [TRAINING_MEMO]: memo, [TRAINING_OPTIONS_MEMO]: optionsOf(input) },
         staticSummary: `Train ${name} from ${sources.length} files`.slice(0, 190),
         staticDetails: detailsOf(input),
       });
-      return { workflowId, how: 'started', ignored: [] };
+      return { workflowId, how: 'started', ignored: [], savesElsewhere: false };
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      // Somebody else was faster.
+      const faster = await this.#known(workflowId);
+      if (faster === undefined) throw error;
+      return foundOf(faster, input);
     }
-    const description = await this.#client.workflow.getHandle(workflowId).describe();
-    const stored = description.memo?.[TRAINING_OPTIONS_MEMO] as TrainingOptions | undefined;
-    return {
-      workflowId,
-      how: description.status.name === 'RUNNING' ? 'attached' : 'found',
-      ignored: differences(options, stored ?? {}),
-    };
   }
 
   /**
@@ -119,30 +128,30 @@ export class Trainings {
    * @throws UsageError where nothing or more than one fits.
    */
   async resolve(id: string): Promise<string> {
-    if (await this.#exists(id)) return id;
-    const all = await this.list();
-    const tests: ((training: Snapshot) => boolean)[] = [
-      ({ workflowId }) => workflowId.startsWith(id),
-      ({ memo }) => memo.sessionId === id,
-      ({ memo }) => memo.name === id,
-    ];
-    for (const test of tests) {
-      const [found, ...others] = all.filter(test);
-      if (found === undefined) continue;
-      if (others.length === 0) return found.workflowId;
-      const ids = [found, ...others].map(({ workflowId }) => workflowId);
-      throw new UsageError(
-        `"${id}" fits ${ids.length} trainings: ${ids.slice(0, 5).join(', ')}. Use one of these.`,
-      );
-    }
+    const known = await this.#known(id);
+    if (known !== undefined) return known.workflowId;
+    const found =
+      only(id, (await this.list()).map(idsOf)) ?? only(id, (await this.records.list()).map(idsOf));
+    if (found !== undefined) return found;
     throw new UsageError(`No training fits "${id}". \`tunesmith list\` shows them all.`);
   }
 
-  /** One look, within 2 s. Falls back to the memo where no worker answers. */
+  /**
+   * One look, within 2 s. Falls back to the memo where no worker answers, and to the record where the training is gone.
+   */
   async look(workflowId: string): Promise<Snapshot> {
     const handle = this.#client.workflow.getHandle(workflowId);
-    const snapshot = snapshotOf(await handle.describe());
-    if (snapshot.status !== 'running') return snapshot;
+    let snapshot: Snapshot;
+    try {
+      snapshot = snapshotOf(await handle.describe());
+    } catch (error) {
+      const { record } = error instanceof WorkflowNotFoundError ? await this.records.find(workflowId) : {};
+      if (record === undefined) throw error;
+      return snapshotOfRecord(record);
+    }
+    if (snapshot.status !== 'running') {
+      return withRecord(snapshot, (await this.records.find(workflowId)).record);
+    }
     try {
       const progress = await this.#client.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
         handle.query<TrainingProgress>(PROGRESS_QUERY),
@@ -168,12 +177,22 @@ export class Trainings {
     return all.sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
   }
 
-  /** The result of a training that has one. Needs no worker. */
+  /** The result of a training that has one, with what its receipt was settled to. Needs no worker. */
   async result(workflowId: string): Promise<TrainedModel> {
-    return (await this.#client.workflow.getHandle(workflowId).result()) as TrainedModel;
+    const { record } = await this.records.find(workflowId);
+    try {
+      const result = (await this.#client.workflow.getHandle(workflowId).result()) as TrainedModel;
+      return record?.end === 'done' ? { ...result, receipt: record.receipt } : result;
+    } catch (error) {
+      const kept = record === undefined ? undefined : modelOfRecord(record);
+      if (kept === undefined || !(error instanceof WorkflowNotFoundError)) throw error;
+      return kept;
+    }
   }
 
   /**
+   * The same correction sent twice is one, and gets the same answer.
+   *
    * @throws UsageError with the workflow's sentence where the correction does not apply; CommandError where no worker
    *   answers in 10 s.
    */
@@ -181,7 +200,10 @@ export class Trainings {
     const handle = this.#client.workflow.getHandle(workflowId);
     try {
       return await this.#client.withDeadline(Date.now() + UPDATE_DEADLINE_MS, () =>
-        handle.executeUpdate<CorrectionAccepted, [Correction]>(CORRECT_UPDATE, { args: [correction] }),
+        handle.executeUpdate<CorrectionAccepted, [Correction]>(CORRECT_UPDATE, {
+          args: [correction],
+          updateId: updateIdOf(correction),
+        }),
       );
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError)
@@ -201,14 +223,38 @@ export class Trainings {
     await this.#client.workflow.getHandle(workflowId).cancel();
   }
 
-  async #exists(workflowId: string): Promise<boolean> {
+  /** The training that is known under an id: itself, its record, or the one that this identity was corrected to. */
+  async #known(workflowId: string): Promise<Known | undefined> {
+    const own = await this.#describe(workflowId);
+    if (own !== undefined) return own;
+    const { record, aliasOf } = await this.records.find(workflowId);
+    if (record !== undefined) return { workflowId, isOpen: false, options: {} };
+    if (aliasOf === undefined) return undefined;
+    // Its history may be gone; then its record says how it ended.
+    return (await this.#describe(aliasOf)) ?? { workflowId: aliasOf, isOpen: false, options: {} };
+  }
+
+  async #describe(workflowId: string): Promise<Known | undefined> {
     try {
-      const { type } = await this.#client.workflow.getHandle(workflowId).describe();
-      return type === TRAIN_CUSTOM_MODEL_WORKFLOW;
+      const description = await this.#client.workflow.getHandle(workflowId).describe();
+      if (description.type !== TRAIN_CUSTOM_MODEL_WORKFLOW) return undefined;
+      const options = (description.memo?.[TRAINING_OPTIONS_MEMO] as StoredOptions | undefined) ?? {};
+      return { workflowId, isOpen: snapshotOf(description).status === 'running', options };
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return false;
+      if (error instanceof WorkflowNotFoundError) return undefined;
       throw error;
     }
+  }
+
+  /** The workflow refuses it too; here nothing was started. */
+  async #refuseTaken(sessionId: string): Promise<void> {
+    const owner = (await this.list()).find(
+      ({ status, memo }) => status === 'running' && memo.sessionId === sessionId,
+    );
+    if (owner === undefined) return;
+    throw new UsageError(
+      `Session ${sessionId} belongs to the training "${owner.memo.name}" (${owner.workflowId}), which still runs. Nothing was started. Follow it with \`tunesmith watch ${owner.workflowId}\`, or end it first.`,
+    );
   }
 
   /** The label that makes the id of a second training; undefined where there is no first one yet. */
@@ -230,14 +276,13 @@ export class Trainings {
    * @throws UsageError where it is open, unless it is the very one that is wanted: then the caller attaches.
    */
   async #isClosed(workflowId: string, wanted: string | undefined): Promise<boolean> {
-    if (!(await this.#exists(workflowId))) return false;
-    const { status } = await this.#client.workflow.getHandle(workflowId).describe();
-    if (status.name === 'RUNNING' && workflowId !== wanted) {
+    const known = await this.#known(workflowId);
+    if (known?.isOpen === true && known.workflowId !== wanted) {
       throw new UsageError(
-        `--again is refused while ${workflowId} is open. Follow it with \`tunesmith watch ${workflowId}\`.`,
+        `--again is refused while ${known.workflowId} is open. Follow it with \`tunesmith watch ${known.workflowId}\`.`,
       );
     }
-    return true;
+    return known !== undefined;
   }
 }
 
@@ -261,39 +306,83 @@ function grpcCode(error: unknown): number | undefined {
   return isGrpcServiceError(inner) ? inner.code : undefined;
 }
 
-type Described = Pick<WorkflowExecutionDescription, 'workflowId' | 'runId' | 'status' | 'memo' | 'startTime'>;
+/** How the id that a person typed may fit. */
+interface Ids {
+  workflowId: string;
+  name: string;
+  sessionId: string | undefined;
+}
 
-const STATUSES: Record<string, TrainingStatus> = {
-  RUNNING: 'running',
-  CONTINUED_AS_NEW: 'running',
-  PAUSED: 'running',
-  COMPLETED: 'completed',
-  FAILED: 'failed',
-  CANCELLED: 'cancelled',
-  TERMINATED: 'terminated',
-  TIMED_OUT: 'timed-out',
+function idsOf(training: Snapshot | (Omit<Ids, 'sessionId'> & { sessionId?: string })): Ids {
+  const { name, sessionId } = 'memo' in training ? training.memo : training;
+  return { workflowId: training.workflowId, name, sessionId };
+}
+
+/**
+ * @param all newest first.
+ * @throws UsageError where more than one fits.
+ */
+function only(id: string, all: Ids[]): string | undefined {
+  const isPrefix = all.filter(({ workflowId }) => workflowId.startsWith(id));
+  // A session has one owner at a time: the newest training that has it.
+  const isSession = all.filter(({ sessionId }) => sessionId === id).slice(0, 1);
+  const isName = all.filter(({ name }) => name === id);
+  for (const fitting of [isPrefix, isSession, isName]) {
+    const [found, ...others] = fitting;
+    if (found === undefined) continue;
+    if (others.length === 0) return found.workflowId;
+    const ids = fitting.map(({ workflowId }) => workflowId);
+    throw new UsageError(
+      `"${id}" fits ${ids.length} trainings: ${ids.slice(0, 5).join(', ')}. Use one of these.`,
+    );
+  }
+  return undefined;
+}
+
+/** Made of what is sent, so that the same correction is one however often it is sent. */
+function updateIdOf(correction: Correction): string {
+  const { attentionId, action, name, replacements, files, maxCredits, acceptSecondCharge } = correction;
+  const payload = [
+    name,
+    replacements?.map(({ file, source }) => [file, source.url]),
+    files,
+    maxCredits,
+    acceptSecondCharge,
+  ];
+  const digest = createHash('sha256')
+    .update(JSON.stringify([attentionId, action, payload]))
+    .digest('hex');
+  return `${attentionId}-${action}-${digest.slice(0, 32)}`;
+}
+
+/** Which of a training's input are options; a new one has to be added here. */
+const OPTIONS: Record<keyof TrainingOptions, true> = {
+  concurrency: true,
+  tries: true,
+  minClips: true,
+  onBadFile: true,
+  parkForMs: true,
+  maxCredits: true,
+  uploadCredits: true,
+  retryRefunded: true,
+  timeScale: true,
 };
+const OPTION_NAMES = Object.keys(OPTIONS) as (keyof TrainingOptions)[];
 
-function snapshotOf({ workflowId, runId, status, memo, startTime }: Described): Snapshot {
-  const at = startTime.toISOString();
+function optionsOf(input: TrainCustomModelInput): StoredOptions {
+  const given = OPTION_NAMES.filter((name) => input[name] !== undefined).map((name) => [name, input[name]]);
+  return {
+    ...(Object.fromEntries(given) as TrainingOptions),
+    ...(input.saveFile === undefined ? {} : { saveFile: input.saveFile }),
+  };
+}
+
+function foundOf({ workflowId, isOpen, options }: Known, input: TrainCustomModelInput): StartedTraining {
   return {
     workflowId,
-    runId,
-    status: STATUSES[status.name] ?? 'running',
-    // A training that somebody started past us has no memo before its first workflow task.
-    memo: (memo?.[TRAINING_MEMO] as TrainingMemo | undefined) ?? {
-      name: workflowId,
-      origin: '',
-      phase: 'preparing',
-      startedAt: at,
-      phaseSince: at,
-      fileCounts: {},
-      fileTotal: 0,
-      receipt: {
-        create: { verdict: 'unknown', sends: 0, evidence: ['the training has not said anything yet'] },
-        uploads: { calls: 0, credits: 'unknown' },
-      },
-    },
+    how: isOpen ? 'attached' : 'found',
+    ignored: differences(input, options),
+    savesElsewhere: input.saveFile !== options.saveFile,
   };
 }
 
@@ -301,8 +390,7 @@ function snapshotOf({ workflowId, runId, status, memo, startTime }: Described): 
 function differences(wanted: TrainingOptions, stored: TrainingOptions): string[] {
   const here: TrainingOptions = { ...TRAINING_DEFAULTS, ...wanted };
   const there: TrainingOptions = { ...TRAINING_DEFAULTS, ...stored };
-  const names = new Set([...Object.keys(here), ...Object.keys(there)]) as Set<keyof TrainingOptions>;
-  return [...names].filter((name) => here[name] !== there[name]);
+  return OPTION_NAMES.filter((name) => here[name] !== there[name]);
 }
 
 /** Markdown at the top of the run in the Web UI. Labels only: a URL may be signed. */

@@ -20,8 +20,16 @@ export const ActivityFailureType = {
   AccountLimit: 'AccountLimit',
   /** Nothing is proved: the request may have had its effect. */
   Ambiguous: 'Ambiguous',
+  /** A check just before the write said no; nothing was written. */
+  HeldBack: 'HeldBack',
+  /** The session shows already what only a create can cause, so nothing was written. */
+  AlreadySent: 'AlreadySent',
+  /** The grant to send belongs to another run of this training (a reset); nothing was written. */
+  GrantElsewhere: 'GrantElsewhere',
   /** This worker serves another API origin. */
   WrongOrigin: 'WrongOrigin',
+  /** The session belongs to another training. */
+  SessionTaken: 'SessionTaken',
 } as const;
 export type ActivityFailureType = (typeof ActivityFailureType)[keyof typeof ActivityFailureType];
 
@@ -45,6 +53,8 @@ export const TrainingFailureType = {
   UploadRejected: 'UploadRejected',
   ParkExpired: 'ParkExpired',
   InvalidInput: 'InvalidInput',
+  /** An adopted session belongs to another training. */
+  SessionTaken: 'SessionTaken',
 } as const;
 export type TrainingFailureType = (typeof TrainingFailureType)[keyof typeof TrainingFailureType];
 

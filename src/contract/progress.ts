@@ -51,6 +51,8 @@ export interface Attention {
   evidence: string[];
   /** The corrections that apply now. */
   options: CorrectionAction[];
+  /** Corrections that need `acceptSecondCharge`, since create may be charged twice. */
+  riskOfSecondCharge?: CorrectionAction[];
   /** When it tries again without a person; ISO 8601. Absent where only a person can help. */
   nextTryAt?: string;
 }
@@ -82,11 +84,23 @@ export interface TrainingProgress extends TrainingFacts {
   timeline: TimelineEntry[];
 }
 
+/** A file that is at Mountsea. */
+export interface UploadedFile {
+  file: number;
+  /** `Source.label`, at most 200 characters. */
+  label: string;
+  /** Task of the upload, while it runs. */
+  taskId?: string;
+  clipId?: string;
+}
+
 /**
  * Memo of a training, kept current so that `status`, `list` and `result` need no worker. Always under 64 kB: an
  * attention's evidence is cut, and files, timeline and task ids stay in the history.
  */
 export interface TrainingMemo extends TrainingFacts {
+  /** What is paid for: files that have a clip, or a task under way. A reset or a new training goes on from here. */
+  uploads: UploadedFile[];
   /** Files by state. */
   fileCounts: Partial<Record<FileState, number>>;
   fileTotal: number;

@@ -26,6 +26,12 @@ export interface TrainingOptions {
   onBadFile?: BadFilePolicy;
   /** How long a parked training waits for a person, ms. Default: without limit. */
   parkForMs?: number;
+  /** Most credits that this training may have spent, unknown counted as spent; a send that would pass it waits. Default: no limit. */
+  maxCredits?: number;
+  /** Price of an upload where the ledger has not shown one, credits. Default 5, an assumption. */
+  uploadCredits?: number;
+  /** Send create once more by itself after a failed training whose refund the ledger proves. Default false. */
+  retryRefunded?: boolean;
   /**
    * Factor on every duration of the workflow (polls, back-off, deadlines); 1 is real time. Only for a sandbox that
    * runs at the inverse speed. Default 1.
@@ -39,6 +45,7 @@ export const TRAINING_DEFAULTS = {
   tries: 3,
   minClips: 6,
   onBadFile: 'ask',
+  uploadCredits: 5,
   timeScale: 1,
 } as const satisfies TrainingOptions;
 
@@ -50,7 +57,23 @@ export interface TrainCustomModelInput extends TrainingOptions {
   sources: Source[];
   /** API origin this training is meant for, e.g. `https://api.mountsea.ai`; a worker of another origin refuses it. */
   origin: string;
+  /** A session begun elsewhere, to be gone on with. Its create counts as sent at an unknown time (design, section 5, point 7). */
+  session?: AdoptedSession;
+  /** Absolute path that the worker keeps current (`--save`); only the worker that `TUNESMITH_HOME` started writes files. */
+  saveFile?: string;
 }
+
+/** A session that another training, or another program, opened. */
+export interface AdoptedSession {
+  sessionId: string;
+  /** Clips that are there already, by number of the file. */
+  clips: { file: number; clipId: string }[];
+  /** When the session was opened, ISO 8601, where that is known. */
+  openedAt?: string;
+}
+
+/** Documented price of create (mountsea-api, section 2). */
+export const CREATE_CREDITS = 100;
 
 /** One clip of the trained model and the source it was made from. */
 export interface Clip {
@@ -64,21 +87,47 @@ export interface Clip {
 /** Whether create cost its credits. `unknown` is said as such and never as 0. */
 export type ChargeVerdict = 'charged' | 'not-charged' | 'unknown';
 
+/** One create request that may have left a worker. */
+export interface CreateAttempt {
+  /** The decision to spend that allowed it: `first`, or the id of an attention; `+` behind it for a proven second send. */
+  decision: string;
+  /** ISO 8601. */
+  sentAt: string;
+  verdict: ChargeVerdict;
+  /** Where the verdict is `charged`. */
+  credits?: number;
+  /** Its ledger row. */
+  rowId?: string;
+  /** Charged, but the ledger has not shown it yet. */
+  provisional?: boolean;
+  /** The last moment at which a byte of it could leave; ISO 8601. */
+  sentBy?: string;
+  /** Balance just before it was sent, credits. */
+  balanceBefore?: number;
+  /** Sentences that say where the verdict comes from. */
+  evidence: string[];
+}
+
 /** What a training cost so far, as far as it is known. */
 export interface Receipt {
   create: {
+    /** Of all attempts together: `unknown` where one of them is. */
     verdict: ChargeVerdict;
-    /** Credits, where the verdict is `charged`. */
+    /** Credits of those that were charged; absent where the verdict is `not-charged`. */
     credits?: number;
     /** Create requests that may have left a worker. */
     sends: number;
-    /** Sentences that say where the verdict comes from. */
+    /** The ledger has not shown every charge yet; the registry looks after it. */
+    provisional?: boolean;
+    /** Of the newest attempt. */
     evidence: string[];
+    /** Oldest first, at most the last 20. */
+    attempts: CreateAttempt[];
   };
   uploads: {
     /** Upload requests that may have left a worker; each may cost credits. */
     calls: number;
-    /** `unknown` while no ledger has been read. */
+    /** What the ledger shows for them; `unknown` where it cannot tell. */
     credits: number | 'unknown';
   };
 }

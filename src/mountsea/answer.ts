@@ -7,7 +7,7 @@ import type { Answer } from './errors.js';
 import type { Redactor } from './redact.js';
 import { parseHttpDate, parseRetryAfter } from './retryAfter.js';
 import { type ErrorBody, errorBody } from './schemas.js';
-import type { WireReply } from './transport.js';
+import type { WireReply } from './exchange.js';
 
 /** Deeper than any answer with a meaning; everything that walks a body may then recurse without fear for the stack. */
 const MAX_DEPTH = 100;

@@ -8,10 +8,13 @@ import { compact } from './compact.js';
 import {
   AnsweredError,
   BillingNotConfiguredError,
+  HeldBackError,
   NotSentError,
   PossiblySentError,
   UnreadableAnswerError,
 } from './errors.js';
+import { type NotSent, notSent, type WireOutcome, type WireReply, type WireRequest } from './exchange.js';
+import type { Limits } from './limit.js';
 import { recordOf } from './recording.js';
 import { createRedactor, type Redactor } from './redact.js';
 import {
@@ -25,8 +28,10 @@ import {
   taskBody,
 } from './schemas.js';
 import { taskStatusOf } from './task.js';
-import { createTransport, type Transport, type WireOutcome, type WireReply } from './transport.js';
+import { createTransport, type Transport } from './transport.js';
 import type {
+  CreateOptions,
+  CreateStep,
   GenerateSchema,
   LedgerPage,
   Mountsea,
@@ -51,7 +56,11 @@ export function createMountsea(options: MountseaOptions): Mountsea {
     options.billing &&
     createHost('billing', options.billing.baseUrl, options.billing.apiKey, redactor, onExchange);
 
-  const start = async (path: string, body: unknown, request: RequestOptions = {}): Promise<StartedTask> => {
+  const start = async (
+    path: string,
+    body: unknown,
+    request: RequestOptions & { gate?: Gate } = {},
+  ): Promise<StartedTask> => {
     const { value, reply } = await api.exchange(startedTask, { ...request, ...post(path, body) });
     return { taskId: value.taskId, raw: redactor.raw(reply.body) };
   };
@@ -67,8 +76,14 @@ export function createMountsea(options: MountseaOptions): Mountsea {
     },
     upload: ({ sessionId, audioUrl }, request) =>
       start('/suno/v2/customModel/upload', { sessionId, audioUrl }, request),
-    create: ({ sessionId, clipIds, name }, request) =>
-      start('/suno/v2/customModel/create', { sessionId, clipIds, name }, unabortable(request)),
+    create: ({ sessionId, clipIds, name }, request = {}) => {
+      const { beforeSend, mayWrite, onStep } = request;
+      return start(
+        '/suno/v2/customModel/create',
+        { sessionId, clipIds, name },
+        { ...unabortable(request), gate: compact({ beforeSend, mayWrite, onStep }) },
+      );
+    },
     generate: (body, request) => start('/suno/v2/generate', body, unabortable(request)),
     async status(taskId, request = {}) {
       const { value, json, reply } = await api.exchange(taskBody, {
@@ -105,6 +120,9 @@ export function createMountsea(options: MountseaOptions): Mountsea {
   };
 }
 
+/** What may keep a request from being written, and who hears how far it came. */
+type Gate = Pick<CreateOptions, 'beforeSend' | 'mayWrite' | 'onStep'>;
+
 /** One request as a method of the client asks for it. */
 interface Ask extends RequestOptions {
   method: 'GET' | 'POST';
@@ -113,6 +131,8 @@ interface Ask extends RequestOptions {
   query?: Record<string, string>;
   body?: unknown;
   ownConnection: boolean;
+  /** For one that has a connection of its own. */
+  gate?: Gate;
   defaultTimeoutMs: number;
 }
 
@@ -173,9 +193,9 @@ function createHost(
     origin,
     close: () => transport.close(),
     async exchange(schema, ask) {
-      const { method, path, query, body, signal, ownConnection } = ask;
+      const { method, path, query, body, ownConnection, gate } = ask;
       const request = `${method} ${prefix}${path}`;
-      const wire = {
+      const wire: WireRequest = {
         method,
         path: `${prefix}${path}${query === undefined ? '' : `?${new URLSearchParams(query).toString()}`}`,
         headers: {
@@ -185,27 +205,76 @@ function createHost(
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           'user-agent': 'tunesmith',
         },
-        timeoutMs: ask.timeoutMs ?? ask.defaultTimeoutMs,
-        ownConnection,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal === undefined ? {} : { signal }),
       };
+      const limits = compact({ timeoutMs: ask.timeoutMs ?? ask.defaultTimeoutMs, signal: ask.signal });
       const at = new Date();
       const begun = performance.now();
-      const outcome = await transport.send(wire);
-      if (onExchange !== undefined) {
+      const record = (outcome: WireOutcome) => {
         const timing = { at, ms: Math.round(performance.now() - begun) };
-        tell(onExchange, () => recordOf(kind, wire, outcome, timing, redactor));
+        quietly(() => onExchange?.(recordOf(kind, wire, outcome, timing, redactor)));
+      };
+      let outcome: WireOutcome;
+      try {
+        outcome = await (ownConnection
+          ? sendAlone(transport, wire, limits, gate)
+          : transport.send(wire, limits));
+      } catch (error) {
+        record(notSent('the check before it failed'));
+        throw error;
       }
+      record(outcome);
       return readOutcome(request, schema, outcome, redactor);
     },
   };
 }
 
-/** A listener is none of the request's business: it must not turn an answer into an error. */
-function tell(onExchange: (exchange: RecordedExchange) => void, exchange: () => RecordedExchange): void {
+/**
+ * Opens a connection, looks whether the request may go, and sends it there. Rejects with what `beforeSend` throws, and
+ * only then.
+ */
+async function sendAlone(
+  transport: Transport,
+  wire: WireRequest,
+  { timeoutMs, signal }: Limits,
+  { beforeSend, mayWrite, onStep }: Gate = {},
+): Promise<WireOutcome> {
+  const step = (name: CreateStep) => {
+    quietly(() => onStep?.(name));
+  };
+  step('connecting');
+  const opened = await transport.connect(timeoutMs, signal);
+  if (opened.kind === 'not-sent') return opened;
+  const { connection } = opened;
   try {
-    onExchange(exchange());
+    step('connected');
+    if (beforeSend !== undefined) {
+      // Nobody waits for a check that has not come back in time.
+      const no = await Promise.race([beforeSend().then(heldBack), connection.over.then(notSent)]);
+      if (no !== undefined) return no;
+    }
+    step('checked');
+    const outcome = await connection.send(wire, {
+      ...(mayWrite === undefined ? {} : { beforeWrite: mayWrite }),
+      onWritten: () => {
+        step('written');
+      },
+    });
+    if (outcome.kind === 'answered') step('answered');
+    return outcome;
+  } finally {
+    await connection.close();
+  }
+}
+
+function heldBack(why: string | undefined): NotSent | undefined {
+  return why === undefined ? undefined : { ...notSent(why), heldBack: true };
+}
+
+/** A listener is none of the request's business: it must not turn an answer into an error. */
+function quietly(tell: () => void): void {
+  try {
+    tell();
   } catch (error) {
     process.emitWarning(error instanceof Error ? error : String(error));
   }
@@ -218,8 +287,11 @@ function readOutcome<S extends z.ZodType>(
   redactor: Redactor,
 ): { value: z.output<S>; json: unknown; reply: WireReply } {
   switch (outcome.kind) {
-    case 'not-sent':
-      throw new NotSentError(request, `${request} was not sent: ${redactor.line(outcome.why)}`);
+    case 'not-sent': {
+      const why = redactor.line(outcome.why);
+      if (outcome.heldBack) throw new HeldBackError(request, why);
+      throw new NotSentError(request, `${request} was not sent: ${why}`);
+    }
     case 'possibly-sent': {
       const { why, partial } = outcome;
       const message = `${request} may have arrived: ${redactor.line(why)}`;

@@ -18,7 +18,22 @@ export abstract class MountseaError extends Error {
 
 /** Our own code saw that no byte of the request was handed to a socket: refused, no name, TLS failure, aborted before. */
 export class NotSentError extends MountseaError {
-  override readonly name = 'NotSentError';
+  override readonly name: string = 'NotSentError';
+}
+
+/**
+ * As `NotSentError`, but the connection was open: a check of the caller did not let the request be written
+ * (`CreateOptions`). Trying again by itself makes no sense here; what the check saw has to be looked at.
+ */
+export class HeldBackError extends NotSentError {
+  override readonly name = 'HeldBackError';
+  /** What the check said. Redacted, one line, at most 500 characters. */
+  readonly reason: string;
+
+  constructor(request: string, reason: string) {
+    super(request, `${request} was held back: ${reason}`);
+    this.reason = reason;
+  }
 }
 
 /** `credits` or `searchPoints` was called, but no billing host is set. Nothing was sent, and waiting will not help. */

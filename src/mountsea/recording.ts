@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseJson } from './answer.js';
 import { compact } from './compact.js';
 import type { Redactor } from './redact.js';
-import type { WireOutcome, WireReply, WireRequest } from './transport.js';
+import type { WireOutcome, WireReply, WireRequest } from './exchange.js';
 import type { RecordedExchange } from './types.js';
 
 /** Response headers worth keeping. A list of what is allowed: cookies and unknown ones may hold anything. */

@@ -40,6 +40,39 @@ export interface RequestOptions {
   timeoutMs?: number;
 }
 
+/** How far a create has come. In this order, each at most once. */
+export type CreateStep =
+  | 'connecting'
+  /** A fresh connection is open; not a byte of the request is on it. */
+  | 'connected'
+  /** `beforeSend` had no objection. */
+  | 'checked'
+  /** All bytes of the request were handed to the socket, and nothing proves any more that they did not arrive. */
+  | 'written'
+  /** The whole answer is there, whatever it says; the first 1 MiB of one that is longer. */
+  | 'answered';
+
+/**
+ * What create does between opening its connection and writing. A step may be told too late to be of use to anybody, so
+ * none of them proves that a request was not sent; an error does.
+ */
+export interface CreateOptions {
+  /** From connect to last byte, the time of `beforeSend` included, ms. Default 60 000. */
+  timeoutMs?: number;
+  /**
+   * Called when the connection is open. Nothing is written where it gives a string (`HeldBackError` with that reason) or
+   * throws: its error is then the one of create, as it is, so one that speaks of another request needs a translation.
+   */
+  beforeSend?: () => Promise<string | undefined>;
+  /**
+   * The last look, for what changes with time: called synchronously just before the write. Nothing is written where it
+   * gives a string or throws: `HeldBackError`.
+   */
+  mayWrite?: () => string | undefined;
+  /** May throw: that does not harm the request. */
+  onStep?: (step: CreateStep) => void;
+}
+
 /** One row of the credit ledger (`points/search`). */
 export interface LedgerRow {
   id: string;
@@ -103,10 +136,14 @@ export interface Mountsea {
   readonly origin: string;
   prepare(options?: RequestOptions): Promise<{ sessionId: string; raw: string }>;
   upload(body: { sessionId: string; audioUrl: string }, options?: RequestOptions): Promise<StartedTask>;
-  /** Costs 100 credits. Takes no signal: once begun it runs to its end. */
+  /**
+   * Costs 100 credits. Takes no signal: once begun it runs to its end.
+   *
+   * @throws `HeldBackError` where a check of the options did not say yes: not one byte of the request was written.
+   */
   create(
     body: { sessionId: string; clipIds: string[]; name: string },
-    options?: { timeoutMs?: number },
+    options?: CreateOptions,
   ): Promise<StartedTask>;
   status(taskId: string, options?: RequestOptions): Promise<TaskStatus>;
   generate(body: GenerateRequest, options?: { timeoutMs?: number }): Promise<StartedTask>;
@@ -117,7 +154,10 @@ export interface Mountsea {
     query: { startMs: number; endMs: number; page?: number; limit?: number },
     options?: RequestOptions,
   ): Promise<LedgerPage>;
-  /** Refuses new requests, waits for those in flight (each has its time-out) and gives up the connections. */
+  /**
+   * Refuses new requests, waits for those in flight (each has its time-out) and gives up the connections. A create is in
+   * flight from the start; what its `beforeSend` asks of this client is a new request.
+   */
   close(): Promise<void>;
 }
 

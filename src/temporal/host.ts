@@ -27,6 +27,8 @@ export type StartWorker = (options: {
   address: TemporalAddress;
   settings: Settings;
   recordDir?: string;
+  /** The worker shares its disk with whoever starts trainings: it keeps their `--save` files. Default false. */
+  writesFiles?: boolean;
 }) => Promise<RunningWorker>;
 
 export interface HostOptions {
@@ -155,7 +157,12 @@ async function startWorkerWithKey(
     say('No MOUNTSEA_API_KEY: the server runs without a worker.');
     return undefined;
   }
-  const worker = await startWorker({ address, settings, ...(recordDir === undefined ? {} : { recordDir }) });
+  const worker = await startWorker({
+    address,
+    settings,
+    writesFiles: true,
+    ...(recordDir === undefined ? {} : { recordDir }),
+  });
   // It may fail while nobody waits for it.
   worker.done.catch(() => undefined);
   return worker;

@@ -9,6 +9,11 @@ export function taskQueueFor(origin: string): string {
   return `tunesmith-${sha256(origin).slice(0, 12)}`;
 }
 
+/** Workflow id of the account workflow of one API origin: a client without a key finds it. */
+export function accountWorkflowIdFor(origin: string): string {
+  return `account-${sha256(origin).slice(0, 12)}`;
+}
+
 /**
  * Query parameters that sign a URL and change each time it is signed. Short or common names count only beside the
  * parameter that marks their scheme, since two files may well differ in a `policy` or `st` of their own.

@@ -1,217 +1,527 @@
 /**
- * Workflow sandbox: the request that costs 100 credits, and the wait for what it bought. It is sent once for each decision
- * to spend; an outcome that proves nothing is never answered by sending again.
+ * Workflow sandbox: the request that costs 100 credits (design, section 5). It is sent once for each decision to spend.
+ * What proves nothing is answered by asking, never by sending again: only a proof that a send had no effect, or a
+ * person, leads to another one.
  */
-import { CancellationScope, sleep } from '@temporalio/workflow';
-import type { TaskOutcome } from '../activities/checkTasks.js';
+import { CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
+import type { WitnessesRead } from '../activities/readWitnesses.js';
+import type { SendGrant } from '../activities/sendGate.js';
+import type { SubmitHeartbeat } from '../activities/submitTraining.js';
+import type { ReportSend } from '../contract/account.js';
+import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType } from '../contract/failures.js';
-import type { AttentionKind } from '../contract/progress.js';
+import type { SessionStatus } from '../contract/money.js';
+import { CREATE_CREDITS, type CreateAttempt } from '../contract/training.js';
+import {
+  acceptedDoubt,
+  type Doubt,
+  graceEnd,
+  isUnderCreate,
+  judgeCreate,
+  ledgerSince,
+} from '../money/verdict.js';
+import { keepRecord } from './bookkeeping.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
-import { evidenceOf, type Parking } from './parking.js';
-import type { Poller } from './polling.js';
-import type { Run } from './run.js';
+import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
+import { now, REQUEST_TIMEOUT_MS, type Run } from './run.js';
+import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
-/** Documented price (mountsea-api, section 2). */
-const CREATE_CREDITS = 100;
 const RATE_LIMIT_TRIES = 10;
 const RATE_LIMIT_WAIT_MS = 15_000;
 const NOT_SENT_WAIT_MS = { first: 2_000, longest: 60_000 };
+/** From the decision of the workflow to the last moment at which a byte may be written. */
+const SEND_WINDOW_MS = 30_000;
+/** Room in a grant for the look before the send, and for what comes in between. */
+const BASELINE_MS = 90_000;
+/** Distance of those that wait for the gate: about as long as a create takes. */
+const SLOT_MS = 2_000;
 
-/**
- * Sends create and returns the task to wait for. Sends again only after proof that the last send had no effect.
- *
- * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
- */
-export async function createTraining(run: Run, parking: Parking, clipIds: string[]): Promise<string> {
-  for (let refusals = 0, unsent = 0; ;) {
-    const failure = await submitOnce(run, parking, clipIds);
-    if (typeof failure === 'string') return failure;
-    switch (failure.type) {
-      case ActivityFailureType.NotSent:
-      case ActivityFailureType.WrongOrigin:
-        run.tell(`Create did not leave: ${failure.message}`);
-        await sleep(run.ms(Math.min(NOT_SENT_WAIT_MS.first * 2 ** unsent++, NOT_SENT_WAIT_MS.longest)), {
-          summary: 'create was not sent: next try',
-        });
-        break;
-      case ActivityFailureType.RateLimited:
-        refusals += 1;
-        if (refusals >= RATE_LIMIT_TRIES) {
-          await park(run, parking, 'create-rejected', failure);
-          refusals = 0;
+/** What came of one send, once everything is known that can be. */
+type Outcome =
+  | { kind: 'accepted' }
+  | { kind: 'not-sent'; why: string }
+  | { kind: 'not-accepted'; why: string }
+  | { kind: 'refused'; failure: ProvenFailure }
+  /** A person did not wait for the truth. */
+  | { kind: 'corrected'; correction: Correction }
+  /** The witnesses will not tell; the attention stays open. */
+  | { kind: 'silent'; inquiry: Inquiry };
+
+/** The asking after a create in doubt. */
+interface Inquiry {
+  parked: Parked;
+  /** A sentence about the send. */
+  why: string;
+  /** When it began, or a person last said to go on. */
+  since: number;
+  /** Balance from which on the ledger must be whole. */
+  anchor?: number;
+}
+
+/** How far back an adopted session may have been opened where nobody knows; the ledger gives 90 days. */
+const LONGEST_SESSION_MS = 80 * 24 * 3_600_000;
+const ADOPTED = 'adopted';
+
+/** The creates of one training. */
+export class Creates {
+  readonly #run: Run;
+  readonly #parking: Parking;
+  /** Sends of this session that may have been accepted, oldest first. */
+  #doubts: Doubt[] = [];
+  /** What the session showed before the last send that was accepted: an old failure is told by it. */
+  before: SessionStatus | undefined;
+
+  constructor(run: Run, parking: Parking) {
+    this.#run = run;
+    this.#parking = parking;
+  }
+
+  /**
+   * Sends create, and returns when it is accepted.
+   *
+   * @param decision what allows it to spend: `FIRST_DECISION` or the id of an attention.
+   * @returns the correction of a person that changes something first; undefined once create is accepted.
+   * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
+   */
+  async create(decision: string): Promise<Correction | undefined> {
+    const run = this.#run;
+    let order = decision;
+    for (let refusals = 0, unsent = 0; ;) {
+      await this.#parking.withinBudget(CREATE_CREDITS, 'create', false);
+      const sent = await this.#sendOnce(order);
+      const outcome = sent.kind === 'silent' ? await this.#ask(sent.inquiry, 'ever') : sent;
+      switch (outcome.kind) {
+        case 'silent':
+          break;
+        case 'accepted':
+          return undefined;
+        case 'corrected':
+          return outcome.correction;
+        case 'not-sent':
+          run.tell(`Create did not leave: ${outcome.why}`);
+          await sleep(run.ms(Math.min(NOT_SENT_WAIT_MS.first * 2 ** unsent++, NOT_SENT_WAIT_MS.longest)), {
+            summary: 'create was not sent: next try',
+          });
+          break;
+        case 'not-accepted': {
+          run.tell(`Create is proved not to have been accepted: ${outcome.why}`);
+          // The proof allows one more send; after that a person decides.
+          if (!order.endsWith('+')) {
+            order += '+';
+            break;
+          }
+          const correction = await this.#parking.park({
+            kind: 'create-rejected',
+            message: `Create was sent twice and proved to have had no effect. ${spentSentence(run)}`,
+            evidence: [outcome.why],
+            options: ['retry', 'rename', 'newSession'],
+          });
+          if (correction !== undefined) return correction;
           break;
         }
-        run.tell(`Create was refused for now: ${failure.message}`);
-        await sleep(failure.details.retryAfterMs ?? run.ms(RATE_LIMIT_WAIT_MS), {
-          summary: 'create was refused for now: next try',
-        });
-        break;
-      case ActivityFailureType.AccountLimit:
-        await park(run, parking, 'account-limit', failure);
-        break;
-      case ActivityFailureType.Refused:
-      case ActivityFailureType.Credentials:
-      case ActivityFailureType.InsufficientCredits:
-        await park(run, parking, 'create-rejected', failure);
-        break;
-      case ActivityFailureType.Ambiguous:
-        await park(run, parking, 'charge-unknown', failure);
-        // A person waits: if create did arrive, the session itself shows it. Asking costs nothing.
-        return run.session.sessionId;
+        case 'refused': {
+          const { failure } = outcome;
+          if (failure.type === ActivityFailureType.RateLimited && ++refusals < RATE_LIMIT_TRIES) {
+            run.tell(`Create was refused for now: ${failure.message}`);
+            await sleep(failure.details.retryAfterMs ?? run.ms(RATE_LIMIT_WAIT_MS), {
+              summary: 'create was refused for now: next try',
+            });
+            break;
+          }
+          refusals = 0;
+          if (await this.#parking.mend(failure)) break;
+          const correction = await this.#parking.park(refusalPark(run, failure));
+          if (correction !== undefined) return correction;
+          break;
+        }
+      }
     }
   }
-}
 
-/**
- * Waits for the model of a create. `success` without a model id is "not yet" (mountsea-api, quirk 5).
- *
- * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
- */
-export async function awaitModel(
-  run: Run,
-  poller: Poller,
-  parking: Parking,
-  taskId: string,
-): Promise<string> {
-  for (;;) {
-    const watch = poller.watch('training', taskId, (outcome) => judgeTraining(outcome, run.input.name));
+  /**
+   * A session that was begun elsewhere: its creates count as sent at an unknown time, so everything is asked before
+   * anything is sent.
+   *
+   * @returns as `create`; `none` where it is proved that none was accepted.
+   */
+  async reconcileAdopted(openedAt: string | undefined): Promise<'accepted' | 'none' | Correction> {
+    const at = Date.now();
+    const opened = openedAt === undefined ? Number.NaN : Date.parse(openedAt);
+    const sentAt = Number.isNaN(opened) ? at - LONGEST_SESSION_MS : opened;
+    this.#attempt(ADOPTED, sentAt);
+    this.#doubts = [{ decision: ADOPTED, sentAt, sentBy: at }];
+    const inquiry = this.#inquire(
+      'This session was begun elsewhere, and its create may have been sent there.',
+    );
+    const outcome = await this.#ask(inquiry, 'ever');
+    if (outcome.kind === 'corrected') return outcome.correction;
+    return outcome.kind === 'accepted' ? 'accepted' : 'none';
+  }
+
+  /** A person gave up the session: its doubts go with it, but what they may have cost stays in the receipt. */
+  forgetSession(): void {
+    this.#doubts = [];
+    this.before = undefined;
+  }
+
+  /** From the grant to the verdict. */
+  async #sendOnce(decision: string): Promise<Outcome> {
+    const run = this.#run;
+    const grant = await this.#grant(decision);
+    switch (grant.answer.kind) {
+      case 'go':
+        // Cancellation waits for the truth about the charge.
+        return CancellationScope.nonCancellable(() => this.#sendGranted(decision, grant));
+      case 'accepted': {
+        const { sessionId, decision: earlier, sentAt } = grant.answer;
+        run.session = { ...run.session, sessionId };
+        this.#attempt(earlier, sentAt);
+        this.#accepted(earlier, ['another run of this training has sent it, and it was accepted']);
+        return { kind: 'accepted' };
+      }
+      case 'may-have-sent': {
+        const { sessionId, decision: earlier, grantedAt } = grant.answer;
+        run.session = { ...run.session, sessionId };
+        this.#attempt(earlier, grantedAt);
+        this.#doubts.push({ decision: earlier, sentAt: grantedAt, sentBy: grantedAt + this.#grantMs });
+        return CancellationScope.nonCancellable(() =>
+          this.#reconcile('Another run of this training may have sent create (a reset).'),
+        );
+      }
+      case 'wait':
+        return { kind: 'not-sent', why: 'another create is under way' };
+    }
+  }
+
+  /** From the grant to the last moment at which its request may end. */
+  get #grantMs(): number {
+    return [BASELINE_MS, SEND_WINDOW_MS, REQUEST_TIMEOUT_MS].reduce(
+      (sum, ms) => sum + this.#run.bounded(ms),
+      0,
+    );
+  }
+
+  /** Waits until no other create of the key is between send and answer. */
+  async #grant(decision: string): Promise<SendGrant> {
+    const run = this.#run;
     for (;;) {
-      await run.until(() => watch.verdict !== undefined || watch.isOverdue);
-      if (watch.verdict !== undefined) break;
-      const action = await parking.park(
-        {
-          kind: 'training-overdue',
-          message: `The training has no model after ${minutesSince(run)} min; 2 to 3 are usual. It goes on being looked at.`,
-          evidence: [watch.note ?? 'the last look was answered as usual: still under way'],
-          options: ['keepWaiting'],
-        },
-        () => watch.verdict !== undefined,
-      );
-      if (action === 'keepWaiting') watch.extend();
-    }
-    const { verdict } = watch;
-    if (verdict.kind === 'model') {
-      if (run.receipt.create.verdict !== 'charged')
-        recordCharge(run, `the session has the model ${verdict.modelId}`);
-      return verdict.modelId;
-    }
-    await parking.park({
-      kind: verdict.kind === 'failed' ? 'training-failed' : 'answer-unclear',
-      message: `${verdict.reason} ${spentSentence(run)}`,
-      evidence: [verdict.raw.slice(0, 4_000)],
-      options: ['keepWaiting'],
-    });
-  }
-}
-
-/** Create was accepted, whatever its answer was; the ledger is not asked yet. */
-export function recordCharge(run: Run, proof: string): void {
-  const { create } = run.receipt;
-  create.verdict = 'charged';
-  create.credits = CREATE_CREDITS;
-  create.evidence = [proof, `${CREATE_CREDITS} credits is the documented price; no ledger was read`];
-}
-
-type TrainingVerdict =
-  | { kind: 'model'; modelId: string }
-  | { kind: 'failed'; reason: string; raw: string }
-  | { kind: 'unclear'; reason: string; raw: string };
-
-/** Pure. */
-function judgeTraining(outcome: TaskOutcome, name: string): TrainingVerdict | undefined {
-  switch (outcome.kind) {
-    case 'pending':
-    case 'unseen':
-      return undefined;
-    case 'failed': {
-      const code = outcome.code === undefined ? '' : ` (${outcome.code})`;
-      return {
-        kind: 'failed',
-        reason: `Mountsea says that the training failed: ${outcome.reason}${code}.`,
-        raw: outcome.raw,
-      };
-    }
-    case 'succeeded': {
-      const { models, raw } = outcome;
-      const named = models.filter((model) => model.name === name);
-      const [model, ...others] = models.length > 1 ? named : models;
-      if (model !== undefined && others.length === 0) return { kind: 'model', modelId: model.modelId };
-      if (models.length === 0) return undefined;
-      return { kind: 'unclear', reason: `The answer names ${models.length} models.`, raw };
+      const grant = await run.activities.requestSend('ask to send create', {
+        origin: run.input.origin,
+        sessionId: run.session.sessionId,
+        decision,
+        known: [
+          ...run.attempts.map((attempt) => attempt.decision),
+          ...this.#doubts.map((doubt) => doubt.decision),
+        ],
+        grantMs: this.#grantMs,
+        slotMs: run.ms(SLOT_MS),
+      });
+      const { answer } = grant;
+      if (answer.kind !== 'wait') return grant;
+      await sleep(Math.max(1, answer.notBefore - Date.now()), { summary: 'another create is under way' });
     }
   }
-}
 
-/** @returns the task id, or what the failure proves. The receipt is right before this returns. */
-async function submitOnce(run: Run, parking: Parking, clipIds: string[]): Promise<string | ProvenFailure> {
-  const { sessionId, origin, keyFingerprint } = run.session;
-  const { create } = run.receipt;
-  const send = async (): Promise<string> => {
-    create.sends += 1;
-    create.verdict = 'unknown';
-    create.evidence = ['create was sent; its outcome is not known yet'];
+  async #sendGranted(decision: string, grant: SendGrant): Promise<Outcome> {
+    const run = this.#run;
+    const { origin, keyFingerprint, runId } = grant;
+    // The key may have been changed since the session was opened; money is judged by the one that sends.
+    run.session = { ...run.session, origin, keyFingerprint };
+    await keepRecord(run);
+    const { look: baseline } = await this.#read('look before create');
+    if (isUnderCreate(baseline.status)) {
+      this.#attempt(decision, baseline.at);
+      await this.#report(decision, baseline.at, 'accepted');
+      this.#accepted(decision, [`before the send the session showed "${baseline.status.word}" already`]);
+      return { kind: 'accepted' };
+    }
+    const sentAt = Date.now();
+    const timeoutMs = run.bounded(REQUEST_TIMEOUT_MS);
+    const until = grant.answer.kind === 'go' ? grant.answer.until : sentAt;
+    const notAfter = Math.min(sentAt + run.bounded(SEND_WINDOW_MS), until - timeoutMs);
+    if (notAfter <= sentAt) return { kind: 'not-sent', why: 'the look before it took too long' };
+    const attempt = this.#attempt(decision, sentAt);
+    attempt.sentBy = new Date(notAfter + timeoutMs).toISOString();
+    if (baseline.ledger !== undefined) attempt.balanceBefore = baseline.ledger.balance;
+    run.sends += 1;
     run.show();
+    const clipIds = run.clips.map(({ clipId }) => clipId);
     try {
-      // Cancellation waits for the truth about the charge.
-      const { taskId } = await CancellationScope.nonCancellable(() =>
-        run.activities.submitTraining(`create ${run.input.name} from ${clipIds.length} clips: 100 credits`, {
+      const { taskId } = await run.activities.submitTraining(
+        `create ${run.name} from ${clipIds.length} clips: ${CREATE_CREDITS} credits`,
+        {
           affinity: { origin, keyFingerprint },
-          sessionId,
+          sessionId: run.session.sessionId,
           clipIds,
-          name: run.input.name,
-        }),
+          name: run.name,
+          baseline: baseline.status,
+          notAfter,
+          timeoutMs,
+          grantedRunId: runId,
+        },
       );
-      recordCharge(run, `create was accepted as task ${taskId}`);
-      return taskId;
+      return await this.#conclude(attempt, baseline.status, `create was accepted as task ${taskId}`);
     } catch (error) {
       const failure = provenFailure(error);
-      if (failure !== undefined && failure.type !== ActivityFailureType.Ambiguous) {
-        create.verdict = 'not-charged';
-        create.evidence = [`create was not accepted: ${failure.message}`];
-      } else {
-        create.evidence = [`nothing is proved: ${failure?.message ?? 'the activity failed unexpectedly'}`];
+      if (failure === undefined) throw error;
+      const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
+      if (answer !== undefined) {
+        const proof = `create was accepted as task ${answer.taskId}; its worker was lost just after`;
+        return await this.#conclude(attempt, baseline.status, proof);
       }
-      throw error;
-    } finally {
-      run.show();
+      // Another worker's clock says when a request that nobody saw the end of must have ended.
+      const sentBy = failure.isWorkerLost ? notAfter + timeoutMs : Date.now();
+      return await this.#judge(attempt, failure, { decision, sentAt, sentBy, baseline });
     }
-  };
-  try {
-    return await parking.mending(send);
-  } catch (error) {
-    const failure = provenFailure(error);
-    if (failure === undefined) throw error;
-    return failure;
+  }
+
+  async #conclude(attempt: CreateAttempt, before: SessionStatus, proof: string): Promise<Outcome> {
+    this.before = before;
+    // What an earlier send may have cost stays in the receipt; this session's story goes on from here.
+    this.#doubts = [];
+    await this.#report(attempt.decision, Date.parse(attempt.sentAt), 'accepted');
+    this.#accepted(attempt.decision, [proof]);
+    return { kind: 'accepted' };
+  }
+
+  /** What the failure of a send proves, and what is asked where it proves nothing. */
+  async #judge(attempt: CreateAttempt, failure: ProvenFailure, doubt: Doubt): Promise<Outcome> {
+    const run = this.#run;
+    const { decision, sentAt } = doubt;
+    switch (failure.type) {
+      case ActivityFailureType.NotSent:
+      case ActivityFailureType.HeldBack:
+      case ActivityFailureType.WrongOrigin:
+      case ActivityFailureType.GrantElsewhere:
+        run.attempts.splice(run.attempts.indexOf(attempt), 1);
+        run.sends -= 1;
+        run.show();
+        await this.#report(decision, sentAt, 'not-accepted');
+        return { kind: 'not-sent', why: failure.message };
+      case ActivityFailureType.AlreadySent:
+        run.sends -= 1;
+        return this.#conclude(attempt, doubt.baseline?.status ?? NO_STATUS, failure.message);
+      case ActivityFailureType.Ambiguous:
+        break;
+      default:
+        // A refusal speaks of this request; where an earlier one is in doubt it may be the echo of that one's success.
+        attempt.verdict = 'not-charged';
+        attempt.evidence = evidenceOf(failure);
+        run.show();
+        await this.#report(decision, sentAt, 'not-accepted');
+        if (this.#doubts.length === 0) return { kind: 'refused', failure };
+        return this.#reconcile(`Create was refused (${failure.message}), but an earlier one is in doubt.`);
+    }
+    attempt.evidence = evidenceOf(failure);
+    attempt.sentBy = new Date(doubt.sentBy).toISOString();
+    run.show();
+    this.#doubts.push(doubt);
+    await this.#report(decision, sentAt, 'in-doubt');
+    return this.#reconcile(`Create may or may not have been accepted: ${failure.message}.`);
+  }
+
+  /** Asks until the witnesses tell or will not tell, or a person decides. */
+  #reconcile(why: string): Promise<Outcome> {
+    return this.#ask(this.#inquire(why), 'told');
+  }
+
+  /** People see the doubt from the beginning, and may cut the asking short. */
+  #inquire(why: string): Inquiry {
+    const since = Date.now();
+    const parked = this.#parking.open(doubtPark(this.#run, why), new Date(since).toISOString());
+    const anchor = this.#doubts[0]?.baseline?.ledger?.balance;
+    return { parked, why, since, ...(anchor === undefined ? {} : { anchor }) };
+  }
+
+  /** @param until `told`: returns `silent` once the witnesses will not tell; `ever`: then looks on, ever more rarely. */
+  async #ask(inquiry: Inquiry, until: 'told' | 'ever'): Promise<Outcome> {
+    const run = this.#run;
+    const { parked, why } = inquiry;
+    const { attention } = parked;
+    let isHandedOver = false;
+    try {
+      for (;;) {
+        const { look, account } = await this.#read('ask what became of create', inquiry.anchor, true);
+        // Where nobody looked before the send, the ledger is at least whole from here on.
+        if (look.ledger !== undefined) inquiry.anchor ??= look.ledger.balance;
+        const times = judgementTimes(run);
+        const question = {
+          doubts: this.#doubts,
+          look,
+          account,
+          workflowId: workflowInfo().workflowId,
+          sessionId: run.session.sessionId,
+          times,
+        };
+        const verdict = judgeCreate(question);
+        attention.evidence = verdict.evidence;
+        for (const { decision } of this.#doubts) this.#explain(decision, verdict.evidence);
+        if (verdict.kind === 'accepted') {
+          return await this.#resolvedAsAccepted(acceptedDoubt(question, verdict.rowId), verdict.evidence);
+        }
+        if (verdict.kind === 'not-accepted') return await this.#resolvedAsRefuted(verdict.evidence);
+        const end = graceEnd(question);
+        const isClose = verdict.kind === 'wait' || Date.now() < inquiry.since + times.graceMs;
+        const graceMs = Math.max(0, end - inquiry.since) / run.scale;
+        const gap = run.ms(reconcileGapAfter((Date.now() - inquiry.since) / run.scale, graceMs));
+        attention.message = doubtMessage(run, why, isClose ? end : undefined);
+        if (isClose) attention.nextTryAt = new Date(Date.now() + gap).toISOString();
+        else delete attention.nextTryAt;
+        run.show();
+        if (!isClose && until === 'told') {
+          isHandedOver = true;
+          return { kind: 'silent', inquiry };
+        }
+        const correction = await this.#parking.answerWithin(parked, gap, 'ask again what became of create');
+        if (correction === undefined) continue;
+        if (correction.action !== 'keepWaiting') return { kind: 'corrected', correction };
+        inquiry.since = Date.now();
+        parked.answer = undefined;
+      }
+    } finally {
+      if (!isHandedOver) this.#parking.close(parked);
+    }
+  }
+
+  /** With several in doubt only one is known to have been accepted; what the others cost is asked of the ledger later. */
+  async #resolvedAsAccepted(accepted: Doubt | undefined, evidence: string[]): Promise<Outcome> {
+    if (accepted !== undefined) {
+      await this.#report(accepted.decision, accepted.sentAt, 'accepted');
+      this.#accepted(accepted.decision, evidence);
+    }
+    this.#settle();
+    return { kind: 'accepted' };
+  }
+
+  async #resolvedAsRefuted(evidence: string[]): Promise<Outcome> {
+    for (const { decision, sentAt } of this.#doubts) {
+      await this.#report(decision, sentAt, 'not-accepted');
+      this.#refuted(decision, evidence);
+    }
+    this.#settle();
+    return { kind: 'not-accepted', why: evidence.join('; ') };
+  }
+
+  #settle(): void {
+    this.before = this.#doubts.at(-1)?.baseline?.status;
+    this.#doubts = [];
+    this.#run.show();
+  }
+
+  #read(summary: string, anchor?: number, withAccount = false): Promise<WitnessesRead> {
+    const run = this.#run;
+    const sentAt = this.#doubts[0]?.sentAt ?? Date.now();
+    return this.#parking.mending(() =>
+      run.activities.readWitnesses(summary, {
+        affinity: run.affinity,
+        sessionId: run.session.sessionId,
+        since: ledgerSince(sentAt, judgementTimes(run)),
+        ...(anchor === undefined ? {} : { anchor }),
+        withAccount,
+      }),
+    );
+  }
+
+  async #report(decision: string, sentAt: number, outcome: ReportSend['outcome']): Promise<void> {
+    const { keyFingerprint, sessionId } = this.#run.session;
+    await this.#run.activities.reportSend(`create: ${outcome}`, {
+      decision,
+      sentAt,
+      outcome,
+      keyFingerprint,
+      sessionId,
+    });
+  }
+
+  #attempt(decision: string, sentAt: number): CreateAttempt {
+    const known = this.#run.attempts.find((attempt) => attempt.decision === decision);
+    const attempt: CreateAttempt = known ?? {
+      decision,
+      sentAt: new Date(sentAt).toISOString(),
+      verdict: 'unknown',
+      evidence: [],
+    };
+    attempt.sentAt = new Date(sentAt).toISOString();
+    attempt.verdict = 'unknown';
+    attempt.evidence = ['create was sent; its outcome is not known yet'];
+    if (known === undefined) this.#run.attempts.push(attempt);
+    return attempt;
+  }
+
+  /** Until the ledger shows the charge, it is the documented price. */
+  #accepted(decision: string, proof: string[]): void {
+    const run = this.#run;
+    const attempt =
+      run.attempts.find((one) => one.decision === decision) ?? this.#attempt(decision, Date.now());
+    attempt.verdict = 'charged';
+    attempt.credits = CREATE_CREDITS;
+    attempt.provisional = true;
+    attempt.evidence = [...proof, `${CREATE_CREDITS} credits is the documented price`];
+    run.acceptedAt = now();
+    run.show();
+  }
+
+  #refuted(decision: string, proof: string[]): void {
+    const attempt = this.#run.attempts.find((one) => one.decision === decision);
+    if (attempt === undefined) return;
+    attempt.verdict = 'not-charged';
+    attempt.evidence = proof;
+  }
+
+  #explain(decision: string, evidence: string[]): void {
+    const attempt = this.#run.attempts.find((one) => one.decision === decision);
+    if (attempt !== undefined) attempt.evidence = evidence;
   }
 }
 
-async function park(run: Run, parking: Parking, kind: AttentionKind, failure: ProvenFailure): Promise<void> {
-  await parking.park({
-    kind,
-    message: `${SENTENCES[kind] ?? ''} ${spentSentence(run)}`,
+const NO_STATUS: SessionStatus = { word: '', models: [] };
+
+function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
+  if (failure.type === ActivityFailureType.AccountLimit) {
+    return {
+      kind: 'account-limit',
+      message: `The account of this session has all the models it may have. ${spentSentence(run)} ${NEW_SESSION}`,
+      evidence: evidenceOf(failure),
+      options: ['retry', 'newSession'],
+    };
+  }
+  return {
+    kind: 'create-rejected',
+    message: `Mountsea refuses the create request. ${spentSentence(run)} ${NEW_SESSION}`,
     evidence: evidenceOf(failure),
-    options: kind === 'charge-unknown' ? ['keepWaiting'] : [],
-  });
+    options: ['retry', 'rename', 'replaceFiles', 'dropFiles', 'newSession'],
+  };
 }
 
-const SENTENCES: Partial<Record<AttentionKind, string>> = {
-  'create-rejected': 'Mountsea refuses the create request.',
-  'account-limit': 'The account of this session has all the models it may have.',
-  'charge-unknown': 'Create may or may not have been accepted, so it is not sent again.',
-};
+/** What a person must know before giving up a session. */
+export const NEW_SESSION = 'A new session would upload and pay all files again, perhaps on another account.';
 
-function spentSentence({ receipt: { create } }: Run): string {
+function doubtPark(run: Run, why: string): ParkRequest {
+  return {
+    kind: 'charge-unknown',
+    message: doubtMessage(run, why, undefined),
+    evidence: ['nothing was asked yet'],
+    options: ['keepWaiting', 'resendCreate', 'newSession'],
+    riskOfSecondCharge: ['resendCreate', 'newSession'],
+  };
+}
+
+function doubtMessage(run: Run, why: string, end: number | undefined): string {
+  const rest =
+    end === undefined
+      ? 'The witnesses do not tell; it is looked after ever more rarely, and a person may decide.'
+      : `The session, the ledger and the balance are asked; if none is seen by ${new Date(end).toISOString()}, that is judged.`;
+  return `${why} It is not sent again without proof. ${spentSentence(run)} ${rest} ${NEW_SESSION}`;
+}
+
+/** What create has cost so far, as a sentence. */
+export function spentSentence({ receipt: { create } }: Run): string {
   switch (create.verdict) {
     case 'charged':
       return `${create.credits ?? CREATE_CREDITS} credits are spent.`;
     case 'not-charged':
-      return 'It was not charged; the clips are kept.';
+      return 'Create was not charged; the clips are kept.';
     case 'unknown':
-      return `Whether its ${CREATE_CREDITS} credits are spent is unknown.`;
+      return `Whether the ${CREATE_CREDITS} credits of create are spent is unknown.`;
   }
-}
-
-function minutesSince(run: Run): number {
-  const since = Date.parse(run.progress().phaseSince);
-  return Math.round((Date.now() - since) / run.scale / 60_000);
 }

@@ -8,6 +8,10 @@ export interface ProvenFailure {
   type: ActivityFailureType;
   message: string;
   details: ActivityFailureDetails;
+  /** Nobody saw the end of the request: its worker may still be writing it. */
+  isWorkerLost: boolean;
+  /** What the worker last said of itself. */
+  lastHeartbeat?: unknown;
 }
 
 /**
@@ -23,6 +27,8 @@ export function provenFailure(error: unknown): ProvenFailure | undefined {
       type: ActivityFailureType.Ambiguous,
       message: 'the worker was lost while the request was out',
       details: {},
+      isWorkerLost: true,
+      lastHeartbeat: cause.lastHeartbeatDetails,
     };
   }
   if (cause instanceof ApplicationFailure && isKnown(cause.type)) {
@@ -30,6 +36,7 @@ export function provenFailure(error: unknown): ProvenFailure | undefined {
       type: cause.type,
       message: cause.message,
       details: cause.details?.[0] ?? {},
+      isWorkerLost: false,
     };
   }
   return undefined;

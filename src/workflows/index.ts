@@ -1,4 +1,7 @@
 /**
  * Workflow sandbox: the workflows that a worker runs, and nothing else. Each export is a workflow type by its name.
  */
+export { account } from './account.js';
+export { readAccount } from './readAccount.js';
 export { trainCustomModel } from './trainCustomModel.js';
+export { trainingRecord } from './trainingRecord.js';

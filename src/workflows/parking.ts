@@ -11,11 +11,14 @@ import {
 } from '../contract/failures.js';
 import { CORRECT_UPDATE } from '../contract/messages.js';
 import type { Attention, AttentionKind } from '../contract/progress.js';
+import { CREATE_CREDITS } from '../contract/training.js';
+import { mostSpent } from '../money/receipt.js';
+import { whyRefused } from './corrections.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { now, type Run } from './run.js';
 
-/** Pace of the tries of a park that mends itself. */
-const MENDING_INTERVAL_MS = 60_000;
+/** Pace of the tries of a park that mends itself: it slows down, so that weeks of it do not fill the history. */
+const MENDING_INTERVAL_MS = { first: 60_000, longest: 30 * 60_000, growth: 1.2 };
 
 export interface ParkRequest {
   kind: AttentionKind;
@@ -23,18 +26,26 @@ export interface ParkRequest {
   evidence: string[];
   /** Beside `giveUp`, which always applies. */
   options: CorrectionAction[];
+  /** Those of the options that may be charged a second time for what an earlier send may have bought. */
+  riskOfSecondCharge?: CorrectionAction[];
 }
 
-interface Parked {
-  attention: Attention;
-  answer?: CorrectionAction;
+/** An open attention. */
+export class Parked {
+  readonly attention: Attention;
+  answer: Correction | undefined;
+
+  constructor(attention: Attention) {
+    this.attention = attention;
+  }
 }
 
 export class Parking {
   readonly #run: Run;
   readonly #parked = new Map<string, Parked>();
-  /** Parks that mend themselves, by kind: branches with the same trouble share one. */
-  readonly #mending = new Map<AttentionKind, Parked>();
+  /** Parks that several branches with the same trouble share, by kind. */
+  readonly #shared = new Map<AttentionKind, Parked>();
+  readonly #mendingTries = new Map<AttentionKind, number>();
 
   constructor(run: Run) {
     this.#run = run;
@@ -52,122 +63,194 @@ export class Parking {
   /**
    * Parks until a person answers or `isResolved` turns true.
    *
-   * @returns the person's action, or undefined where it resolved itself.
+   * @returns the person's correction, or undefined where it resolved itself.
    * @throws ApplicationFailure `GivenUp` or `ParkExpired`.
    */
-  async park(request: ParkRequest, isResolved = (): boolean => false): Promise<CorrectionAction | undefined> {
-    const parked = this.#open(request);
+  async park(request: ParkRequest, isResolved = (): boolean => false): Promise<Correction | undefined> {
+    const parked = this.open(request);
     try {
-      const limit = this.#run.input.parkForMs;
-      const met = await this.#run.until(
-        () => parked.answer !== undefined || isResolved(),
-        limit,
-        `parked: ${request.kind}`,
-      );
-      if (!met) {
-        throw trainingFailure(
-          this.#run,
-          TrainingFailureType.ParkExpired,
-          `Nobody answered in time. ${request.message}`,
-        );
-      }
-      return this.#decided(parked);
+      return await this.answerTo(parked, isResolved);
     } finally {
-      this.#close(parked);
+      this.close(parked);
     }
+  }
+
+  /** Waits for the answer to an open attention; see `park`. */
+  async answerTo(parked: Parked, isResolved = (): boolean => false): Promise<Correction | undefined> {
+    const { kind, message } = parked.attention;
+    const met = await this.#run.until(
+      () => parked.answer !== undefined || isResolved(),
+      this.#run.input.parkForMs,
+      `parked: ${kind}`,
+    );
+    if (!met) {
+      throw trainingFailure(
+        this.#run,
+        TrainingFailureType.ParkExpired,
+        `Nobody answered in time. ${message}`,
+      );
+    }
+    return this.#decided(parked);
+  }
+
+  /**
+   * Waits for the answer for a while, with the attention staying open.
+   *
+   * @throws ApplicationFailure `GivenUp`; `ParkExpired` where it needs a person and nobody came in time.
+   */
+  async answerWithin(parked: Parked, ms: number, summary: string): Promise<Correction | undefined> {
+    const run = this.#run;
+    const { since, nextTryAt, message } = parked.attention;
+    const { parkForMs: limit } = run.input;
+    const left =
+      limit === undefined || nextTryAt !== undefined ? Infinity : Date.parse(since) + limit - Date.now();
+    const met = await run.until(() => parked.answer !== undefined, Math.max(1, Math.min(ms, left)), summary);
+    if (!met && left <= ms) {
+      throw trainingFailure(run, TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
+    }
+    return this.#decided(parked);
   }
 
   /**
    * Makes a request. While it is refused for a reason that goes away by itself (key, balance), parks visibly and tries
-   * again once a minute, or when a person says `retry`.
+   * again at a slow pace, or when a person says `retry`.
    *
    * @throws what the request threw, for every other reason.
    */
   async mending<T>(request: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await request();
+        const answer = await request();
+        this.#mendingTries.clear();
+        return answer;
       } catch (error) {
         const failure = provenFailure(error);
-        const park = failure === undefined ? undefined : mendingPark(failure);
-        if (park === undefined) throw error;
-        await this.#untilNextTry(park);
+        if (failure === undefined || !(await this.mend(failure))) throw error;
       }
     }
   }
 
-  async #untilNextTry(request: ParkRequest): Promise<void> {
+  /** Waits for the next try where the failure goes away by itself. @returns false where it does not. */
+  async mend(failure: ProvenFailure): Promise<boolean> {
+    const park = mendingPark(failure);
+    if (park === undefined) return false;
+    await this.#untilNextTry(park);
+    return true;
+  }
+
+  /**
+   * Waits until the training's own budget has room for a request. Until create is accepted, its price is kept back: an
+   * upload that leaves no room for create is spent in vain.
+   *
+   * @throws ApplicationFailure `GivenUp` or `ParkExpired`.
+   */
+  async withinBudget(credits: number, what: string, isCreateAhead: boolean): Promise<void> {
     const run = this.#run;
-    const shared = this.#mending.get(request.kind);
-    if (shared !== undefined) {
-      await run.until(() => this.#mending.get(request.kind) !== shared);
-      return;
-    }
-    const wait = run.ms(MENDING_INTERVAL_MS);
-    const parked = this.#open(request, new Date(Date.now() + wait).toISOString());
-    this.#mending.set(request.kind, parked);
-    try {
-      await run.until(() => parked.answer !== undefined, wait, `${request.kind}: next try`);
-      this.#decided(parked);
-    } finally {
-      this.#mending.delete(request.kind);
-      this.#close(parked);
+    const ahead = isCreateAhead ? CREATE_CREDITS : 0;
+    for (;;) {
+      const { maxCredits } = run;
+      const spent = mostSpent(run.receipt, run.prices);
+      if (maxCredits === undefined || spent + credits + ahead <= maxCredits) return;
+      const shared = this.#shared.get('credits');
+      if (shared !== undefined) {
+        await run.until(() => this.#shared.get('credits') !== shared);
+        continue;
+      }
+      const parked = this.open({
+        kind: 'credits',
+        message:
+          `The budget of this training does not allow ${what}: up to ${spent} credits may be spent already, ` +
+          `${credits + ahead} more are needed${ahead === 0 ? '' : ' (with create)'}, and the limit is ${maxCredits}. It was not sent.`,
+        evidence: [`an upload counts as ${run.uploadPrice} credits, what is unknown counts as spent`],
+        options: ['retry'],
+      });
+      this.#shared.set('credits', parked);
+      try {
+        const correction = await this.answerTo(parked);
+        if (correction?.maxCredits !== undefined) run.maxCredits = correction.maxCredits;
+      } finally {
+        this.#shared.delete('credits');
+        this.close(parked);
+      }
     }
   }
 
-  #open(request: ParkRequest, nextTryAt?: string): Parked {
-    const { kind, message, evidence, options } = request;
-    const attention: Attention = {
+  open(request: ParkRequest, nextTryAt?: string): Parked {
+    const { kind, message, evidence, options, riskOfSecondCharge } = request;
+    const parked = new Parked({
       id: uuid4().slice(0, 8),
       kind,
       message,
       since: now(),
       evidence,
       options: [...options, 'giveUp'],
+      ...(riskOfSecondCharge === undefined ? {} : { riskOfSecondCharge }),
       ...(nextTryAt === undefined ? {} : { nextTryAt }),
-    };
-    const parked: Parked = { attention };
-    this.#parked.set(attention.id, parked);
-    this.#run.attentions.push(attention);
+    });
+    this.#parked.set(parked.attention.id, parked);
+    this.#run.attentions.push(parked.attention);
     this.#run.tell(`Waits (${kind}): ${message}`);
     this.#run.show();
     return parked;
   }
 
-  #close({ attention }: Parked): void {
+  close({ attention }: Parked): void {
     this.#parked.delete(attention.id);
     const { attentions } = this.#run;
     attentions.splice(attentions.indexOf(attention), 1);
     this.#run.show();
   }
 
-  #decided({ answer }: Parked): CorrectionAction | undefined {
-    if (answer === 'giveUp')
+  async #untilNextTry(request: ParkRequest): Promise<void> {
+    const run = this.#run;
+    const { kind } = request;
+    const shared = this.#shared.get(kind);
+    if (shared !== undefined) {
+      await run.until(() => this.#shared.get(kind) !== shared);
+      return;
+    }
+    const tries = this.#mendingTries.get(kind) ?? 0;
+    this.#mendingTries.set(kind, tries + 1);
+    const { first, longest, growth } = MENDING_INTERVAL_MS;
+    const wait = run.ms(Math.min(longest, first * growth ** tries));
+    const parked = this.open(request, new Date(Date.now() + wait).toISOString());
+    this.#shared.set(kind, parked);
+    try {
+      await run.until(() => parked.answer !== undefined, wait, `${kind}: next try`);
+      this.#decided(parked);
+    } finally {
+      this.#shared.delete(kind);
+      this.close(parked);
+    }
+  }
+
+  #decided({ answer }: Parked): Correction | undefined {
+    if (answer?.action === 'giveUp') {
       throw trainingFailure(this.#run, TrainingFailureType.GivenUp, 'Given up by a person.');
+    }
     return answer;
   }
 
   /** Synchronous: the rejection of an asynchronous validator would never be seen. */
-  #validate({ attentionId, action }: Correction): void {
+  #validate(correction: Correction): void {
     const current = this.#run.attentions[0];
     if (current === undefined) {
-      throw refusal(`Nothing to correct: the training is not parked (phase ${this.#run.progress().phase}).`);
+      throw refusal(`Nothing to correct: the training is not parked (phase ${this.#run.phase}).`);
     }
+    const { attentionId } = correction;
     if (attentionId !== current.id || this.#parked.get(current.id)?.answer !== undefined) {
       throw refusal(
         `Attention ${attentionId} is no longer the current one. Look again: the training now waits for ${current.kind} (${current.id}).`,
       );
     }
-    if (!current.options.includes(action)) {
-      throw refusal(
-        `${action} does not apply to ${current.kind}. What applies: ${current.options.join(', ')}.`,
-      );
-    }
+    const why = whyRefused(correction, current, this.#run);
+    if (why !== undefined) throw refusal(why);
   }
 
-  #accept({ attentionId, action }: Correction): CorrectionAccepted {
+  #accept(correction: Correction): CorrectionAccepted {
+    const { attentionId, action } = correction;
     const parked = this.#parked.get(attentionId);
-    if (parked !== undefined) parked.answer = action;
+    if (parked !== undefined) parked.answer = correction;
     this.#run.tell(`A person answered: ${action}.`);
     return { attentionId, action };
   }

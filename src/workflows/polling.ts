@@ -118,12 +118,8 @@ export class Poller {
     const asked = [...this.#pending].filter(({ lastLookAt }) => lastLookAt <= latest);
     if (asked.length === 0) return;
     const taskIds = asked.map(({ taskId }) => taskId);
-    const { origin, keyFingerprint } = run.session;
     const outcomes = await this.#parking.mending(() =>
-      run.activities.checkTasks(`look at ${tasks(taskIds.length)}`, {
-        affinity: { origin, keyFingerprint },
-        taskIds,
-      }),
+      run.activities.checkTasks(`look at ${tasks(taskIds.length)}`, { affinity: run.affinity, taskIds }),
     );
     for (const pending of asked) {
       const outcome = outcomes.find(({ taskId }) => taskId === pending.taskId);

@@ -11,10 +11,21 @@ import type { Activities } from '../activities/index.js';
  */
 const LOST_WORKER = ['TemporalTimeout:StartToClose', 'TemporalTimeout:Heartbeat'];
 
+/** Times of a request that must not be lost with its worker, ms. */
+export interface RequestTimes {
+  /** From connect to last byte. */
+  timeoutMs: number;
+  /** A worker that is silent for longer is taken for lost. */
+  heartbeatMs: number;
+}
+
+/** Room for a busy machine beside the HTTP time-out. */
+const SLACK_MS = 15_000;
+
 /** @param scale factor on the back-off; time-outs stay, since requests and processes do not get faster. */
 // The literal type is the point: it is checked by `satisfies` below.
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types
-export function activityProfiles(scale: number) {
+export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: RequestTimes) {
   const ms = (value: number): number => Math.max(1, Math.round(value * scale));
   const profiles = {
     /** May be repeated: it costs nothing, and a lost answer only leaves an unused session behind. */
@@ -30,8 +41,8 @@ export function activityProfiles(scale: number) {
     },
     /** Repeated only where it provably had no effect: the activity marks everything else as not retryable. */
     upload: {
-      startToCloseTimeout: 75_000,
-      heartbeatTimeout: 20_000,
+      startToCloseTimeout: timeoutMs + SLACK_MS,
+      heartbeatTimeout: heartbeatMs,
       cancellationType: ActivityCancellationType.TRY_CANCEL,
       retry: {
         initialInterval: ms(2_000),
@@ -52,10 +63,32 @@ export function activityProfiles(scale: number) {
         maximumAttempts: Infinity,
       },
     },
+    /** Reads of status, then of billing, each with 30 s. */
+    witnesses: {
+      startToCloseTimeout: 90_000,
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: ms(5_000),
+        backoffCoefficient: 2,
+        maximumInterval: ms(60_000),
+        maximumAttempts: Infinity,
+      },
+    },
+    /** Asks and tells the account workflow, the registry, the save file. All of it may be repeated. */
+    bookkeeping: {
+      startToCloseTimeout: 30_000,
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: 500,
+        backoffCoefficient: 2,
+        maximumInterval: 30_000,
+        maximumAttempts: Infinity,
+      },
+    },
     /** 100 credits: at most once. Whether to send again is never Temporal's decision. */
     submit: {
-      startToCloseTimeout: 75_000,
-      heartbeatTimeout: 20_000,
+      startToCloseTimeout: timeoutMs + SLACK_MS,
+      heartbeatTimeout: heartbeatMs,
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       retry: {
         initialInterval: ms(2_000),
@@ -68,27 +101,40 @@ export function activityProfiles(scale: number) {
   return Object.freeze(profiles);
 }
 
+/** Which profile each activity has. */
+const PROFILE_OF = {
+  prepareSession: 'prepare',
+  uploadClip: 'upload',
+  checkTasks: 'check',
+  readWitnesses: 'witnesses',
+  readLedger: 'witnesses',
+  requestSend: 'bookkeeping',
+  submitTraining: 'submit',
+  reportSend: 'bookkeeping',
+  closeTraining: 'bookkeeping',
+  recordTraining: 'bookkeeping',
+  saveTraining: 'bookkeeping',
+} as const satisfies Partial<Record<keyof Activities, keyof ReturnType<typeof activityProfiles>>>;
+
+type Called = keyof typeof PROFILE_OF;
+
 /** The activities as the workflow calls them: each with its profile and a summary for the Web UI. */
-// Inferred from the activities themselves, so that it cannot drift.
-// eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types
-export function activitiesFor(scale: number) {
-  const profiles = activityProfiles(scale);
-  const { prepareSession } = proxyActivities<Activities>(profiles.prepare);
-  const { uploadClip } = proxyActivities<Activities>(profiles.upload);
-  const { checkTasks } = proxyActivities<Activities>(profiles.check);
-  const { submitTraining } = proxyActivities<Activities>(profiles.submit);
-  const withSummary = <T extends ActivityOptions>(profile: T, summary: string): T & { summary: string } => ({
-    ...profile,
-    summary,
-  });
-  return {
-    prepareSession: (summary: string, input: Parameters<Activities['prepareSession']>[0]) =>
-      prepareSession.executeWithOptions(withSummary(profiles.prepare, summary), [input]),
-    uploadClip: (summary: string, input: Parameters<Activities['uploadClip']>[0]) =>
-      uploadClip.executeWithOptions(withSummary(profiles.upload, summary), [input]),
-    checkTasks: (summary: string, input: Parameters<Activities['checkTasks']>[0]) =>
-      checkTasks.executeWithOptions(withSummary(profiles.check, summary), [input]),
-    submitTraining: (summary: string, input: Parameters<Activities['submitTraining']>[0]) =>
-      submitTraining.executeWithOptions(withSummary(profiles.submit, summary), [input]),
+export type CallableActivities = {
+  [K in Called]: (summary: string, input: Parameters<Activities[K]>[0]) => ReturnType<Activities[K]>;
+};
+
+const SUMMARY_LENGTH = 180;
+
+export function activitiesFor(scale: number, times: RequestTimes): CallableActivities {
+  const profiles = activityProfiles(scale, times);
+  const call = (name: Called) => {
+    const profile: ActivityOptions = profiles[PROFILE_OF[name]];
+    const activity = proxyActivities<Activities>(profile)[name];
+    return (summary: string, input: unknown) =>
+      activity.executeWithOptions({ ...profile, summary: summary.slice(0, SUMMARY_LENGTH) }, [
+        input as never,
+      ]);
   };
+  const names = Object.keys(PROFILE_OF) as Called[];
+  return Object.fromEntries(names.map((name) => [name, call(name)])) as unknown as CallableActivities;
 }

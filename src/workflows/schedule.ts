@@ -3,6 +3,8 @@
  * started the task, so delays do not add up. All values in ms of real time; the caller scales.
  */
 
+import type { JudgementTimes } from '../money/verdict.js';
+
 export type TaskKind = 'upload' | 'training';
 
 /** Two looks at one task are never closer than this; the API advises 2 to 3 s (mountsea-api, section 2). */
@@ -18,7 +20,9 @@ export const DEADLINE_MS: Record<TaskKind, number> = { upload: 10 * 60_000, trai
  * @param random in [0, 1): spreads the looks of trainings that run side by side by up to a tenth.
  */
 export function gapAfter(kind: TaskKind, ageMs: number, random: number): number {
-  const gap = kind === 'upload' ? uploadGap(ageMs) : trainingGap(ageMs);
+  const usual = kind === 'upload' ? uploadGap(ageMs) : trainingGap(ageMs);
+  // Past its deadline a task is looked at ever more rarely: weeks of it must not fill the history.
+  const gap = ageMs > DEADLINE_MS[kind] ? Math.max(usual, ageMs / 20) : usual;
   return Math.max(MINIMUM_GAP_MS, gap * (0.95 + 0.1 * random));
 }
 
@@ -35,4 +39,20 @@ function trainingGap(ageMs: number): number {
   if (ageMs < 100_000) return Math.min(2_000 + ageMs / 2, 20_000, Math.max(100_000 - ageMs, 5_000));
   if (ageMs < 200_000) return 5_000;
   return Math.min(15_000, 5_000 + (ageMs - 200_000) * 0.3);
+}
+
+/** Looks at the witnesses of a create in doubt: close at first, once a minute over the grace, then ever more rarely. */
+export function reconcileGapAfter(sinceMs: number, graceMs: number): number {
+  if (sinceMs < graceMs) return Math.min(60_000, 5_000 + sinceMs / 4);
+  return Math.max(20_000, (sinceMs - graceMs) / 4);
+}
+
+/** Durations by which a create in doubt is judged (design, section 5, point 5), in workflow time. */
+export function judgementTimes(run: { ms: (realMs: number) => number }): JudgementTimes {
+  return {
+    graceMs: run.ms(15 * 60_000),
+    patienceMs: run.ms(2 * 60_000),
+    skewMs: run.ms(2 * 60_000),
+    bookingMs: run.ms(20 * 60_000),
+  };
 }

@@ -3,13 +3,18 @@
  * The helpers beside it carry the details; docs/architecture.md draws how they fit together.
  */
 import { allHandlersFinished, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import { FIRST_DECISION } from '../contract/account.js';
+import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType } from '../contract/failures.js';
-import type { Clip, TrainCustomModelInput, TrainedModel } from '../contract/training.js';
-import { awaitModel, createTraining } from './create.js';
+import type { TrainCustomModelInput, TrainedModel } from '../contract/training.js';
+import { applyCorrection, ChargeWatch, closeBooks, keepRecord, openSession } from './bookkeeping.js';
+import { fewestClips } from './corrections.js';
+import { Creates } from './create.js';
+import { awaitModel } from './model.js';
 import { Parking, trainingFailure } from './parking.js';
 import { Poller } from './polling.js';
 import { now, Run } from './run.js';
-import { fewestClips, uploadAll } from './uploads.js';
+import { uploadAll } from './uploads.js';
 
 /**
  * Trains a model: prepares a session, uploads every source into it, sends create once, and waits for the model id.
@@ -20,60 +25,107 @@ import { fewestClips, uploadAll } from './uploads.js';
 export async function trainCustomModel(input: TrainCustomModelInput): Promise<TrainedModel> {
   const run = new Run(input);
   const parking = new Parking(run);
+  const charges = new ChargeWatch(run);
   try {
     requireEnoughSources(run);
-    await prepareSession(run, parking);
+    run.enter('preparing', 'Opens a session.');
+    await openSession(run, parking);
 
     const poller = new Poller(run, parking);
-    run.enter('uploading', `Uploads ${run.files.length} files.`);
-    await uploadAll(run, poller, parking);
-
-    run.enter('creating', 'Sends create (100 credits).');
-    const clips = clipsOf(run);
-    const taskId = await createTraining(
-      run,
-      parking,
-      clips.map(({ clipId }) => clipId),
-    );
-
-    run.createTaskId = taskId;
-    run.enter('training', `Mountsea trains; task ${taskId}.`);
-    const modelId = await awaitModel(run, poller, parking, taskId);
-
-    return await finish(run, clips, modelId);
+    const creates = new Creates(run, parking);
+    let step = await adopt(run, creates);
+    for (let decision = FIRST_DECISION; ;) {
+      step ??= await uploadAll(run, poller, parking);
+      if (step === undefined) {
+        run.enter('creating', 'Sends create (100 credits).');
+        step = await creates.create(decision);
+      }
+      if (step === undefined || step === 'accepted') {
+        const end = await train(run, poller, parking, creates, charges);
+        if (end.kind === 'model') return await finish(run, charges, end.modelId);
+        step = undefined;
+        if (end.kind === 'refunded') {
+          decision = end.decision;
+          continue;
+        }
+        step = end.correction;
+      }
+      await correct(run, parking, creates, step);
+      decision = step.attentionId;
+      step = undefined;
+    }
   } catch (error) {
     if (isCancellation(error)) run.enter('cancelled', cancelledSentence(run));
     else run.enter('failed', error instanceof Error ? error.message : 'Failed.');
+    await closeBooks(run, charges);
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     throw error;
   }
 }
 
-async function prepareSession(run: Run, parking: Parking): Promise<void> {
-  run.enter('preparing', 'Opens a session.');
-  const { origin } = run.input;
-  run.session = await parking.mending(() => run.activities.prepareSession('open a session', { origin }));
+/** Takes over the clips of a session begun elsewhere, and asks first whether its create was sent there. */
+async function adopt(run: Run, creates: Creates): Promise<Correction | 'accepted' | undefined> {
+  const { session } = run.input;
+  if (session === undefined) return undefined;
+  for (const { file: number, clipId } of session.clips) {
+    const file = run.files[number - 1];
+    if (file === undefined) continue;
+    file.clipId = clipId;
+    run.setFile(file, 'ready');
+  }
+  run.tell(`Goes on with session ${session.sessionId}: ${session.clips.length} clips are there.`);
+  run.enter('creating', 'Asks whether create was sent already.');
+  const found = await creates.reconcileAdopted(session.openedAt);
+  return found === 'none' ? undefined : found;
 }
 
-/** The clips that are trained with, in the order of the sources whatever the order in which they came. */
-function clipsOf(run: Run): Clip[] {
-  return run.files.flatMap(({ clipId, number, label, state }) =>
-    state === 'ready' && clipId !== undefined ? [{ clipId, file: number, source: label }] : [],
-  );
+async function train(
+  run: Run,
+  poller: Poller,
+  parking: Parking,
+  creates: Creates,
+  charges: ChargeWatch,
+): ReturnType<typeof awaitModel> {
+  run.createTaskId = run.session.sessionId;
+  run.enter('training', `Mountsea trains; task ${run.createTaskId}.`);
+  let hasEnded = false;
+  charges
+    .lookUntilSeen(() => hasEnded)
+    .catch((error: unknown) => {
+      if (!isCancellation(error)) run.fail(error);
+    });
+  try {
+    return await awaitModel(run, poller, parking, creates.before);
+  } finally {
+    hasEnded = true;
+  }
 }
 
-async function finish(run: Run, clips: Clip[], modelId: string): Promise<TrainedModel> {
+/** What a person decided: another name, other files, another session, or the same once more. */
+async function correct(run: Run, parking: Parking, creates: Creates, correction: Correction): Promise<void> {
+  await applyCorrection(run, correction);
+  if (correction.action !== 'newSession') return;
+  run.enter('preparing', 'Opens a new session; all files are uploaded again.');
+  creates.forgetSession();
+  await openSession(run, parking, run.session.sessionId);
+  for (const file of run.files) if (file.state !== 'dropped') run.forget(file);
+}
+
+async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<TrainedModel> {
   run.modelId = modelId;
+  const trainingMs = Date.now() - Date.parse(run.acceptedAt ?? run.startedAt);
+  await charges.close(trainingMs);
 
   run.enter('done', `Model ${modelId} is ready.`);
+  await keepRecord(run);
   await condition(allHandlersFinished);
 
   return {
     modelId,
-    name: run.input.name,
+    name: run.name,
     sessionId: run.session.sessionId,
     origin: run.input.origin,
-    clips,
+    clips: run.clips,
     receipt: run.receipt,
     timeline: run.timeline,
     startedAt: run.startedAt,
@@ -82,7 +134,7 @@ async function finish(run: Run, clips: Clip[], modelId: string): Promise<Trained
 }
 
 function requireEnoughSources(run: Run): void {
-  const least = fewestClips(run);
+  const least = fewestClips(run.input);
   if (run.files.length >= least) return;
   throw trainingFailure(
     run,

@@ -4,18 +4,17 @@
  */
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
+import type { StartedUpload } from '../activities/uploadClip.js';
+import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { FileProgress } from '../contract/progress.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { provenFailure } from './failures.js';
+import { applyCorrection } from './bookkeeping.js';
+import { fewestClips } from './corrections.js';
 import { type Parking, trainingFailure } from './parking.js';
 import type { Poller, Watch } from './polling.js';
-import type { Run } from './run.js';
-
-/** Never under the API's own minimum, whatever the input says. */
-export function fewestClips({ input }: Run): number {
-  return Math.max(TRAINING_DEFAULTS.minClips, input.minClips ?? 0);
-}
+import { REQUEST_TIMEOUT_MS, type Run } from './run.js';
 
 type UploadVerdict =
   | { kind: 'clip'; clipId: string }
@@ -25,17 +24,22 @@ type UploadVerdict =
   | { kind: 'hopeless'; reason: string };
 
 /**
- * Uploads every file of the training. Returns once each is `ready`, or `dropped` as the input allows.
+ * Uploads every file that has no clip yet. Returns once each is `ready`, or `dropped` as the input or a person allows.
+ *
+ * @returns the correction of a person who gives up the session; else undefined.
  *
  * @throws ApplicationFailure `UploadRejected` by the policy `fail`, `GivenUp` or `ParkExpired` out of a park.
  */
-export async function uploadAll(run: Run, poller: Poller, parking: Parking): Promise<void> {
+export async function uploadAll(run: Run, poller: Poller, parking: Parking): Promise<Correction | undefined> {
+  const waiting = run.files.filter(({ state }) => state === 'waiting');
+  if (waiting.length === 0) return undefined;
+  run.enter('uploading', `Uploads ${waiting.length} files.`);
   const pool = new UploadPool(run, poller, parking);
-  pool.start(run.files);
+  pool.start(waiting);
   for (;;) {
     await run.until(() => pool.isIdle || (run.input.onBadFile === 'fail' && pool.failed.length > 0));
     const bad = pool.bad;
-    if (bad.length === 0) return;
+    if (bad.length === 0) return undefined;
     switch (run.input.onBadFile ?? TRAINING_DEFAULTS.onBadFile) {
       case 'fail':
         if (pool.failed.length > 0) {
@@ -47,30 +51,57 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
         if (pool.overdue.length === 0 && canDrop(run, bad)) {
           for (const file of bad) run.setFile(file, 'dropped', file.reason);
           run.tell(`Left out: ${bad.map(({ number }) => number).join(', ')}.`);
-          return;
+          return undefined;
         }
         break;
       case 'ask':
         break;
     }
-    await askAboutBadFiles(parking, pool, bad);
+    const correction = await askAboutBadFiles(parking, pool, bad);
+    switch (correction?.action) {
+      case 'retry':
+        pool.retry(pool.bad);
+        break;
+      case 'keepWaiting':
+        pool.keepWaiting();
+        break;
+      case 'dropFiles':
+      case 'replaceFiles':
+        pool.release(filesOf(correction));
+        await applyCorrection(run, correction);
+        pool.start(run.files.filter(({ state }) => state === 'waiting'));
+        break;
+      case 'newSession':
+        await pool.stop();
+        return correction;
+      default:
+        break;
+    }
   }
 }
 
-async function askAboutBadFiles(parking: Parking, pool: UploadPool, bad: FileProgress[]): Promise<void> {
+function askAboutBadFiles(
+  parking: Parking,
+  pool: UploadPool,
+  bad: FileProgress[],
+): Promise<Correction | undefined> {
   const isWaiting = pool.overdue.length > 0;
-  const action = await parking.park(
+  return parking.park(
     {
       kind: 'bad-files',
       message: `${sentenceFor(bad)} The other clips are kept; create was not sent.`,
       evidence: bad.map(({ number, label, reason }) => `${number} ${label}: ${reason ?? 'no reason given'}`),
-      options: isWaiting ? ['retry', 'keepWaiting'] : ['retry'],
+      options: [
+        'retry',
+        ...(isWaiting ? (['keepWaiting'] as const) : []),
+        'replaceFiles',
+        'dropFiles',
+        'newSession',
+      ],
     },
     // An overdue task may end while somebody thinks about it.
     () => pool.bad.length < bad.length,
   );
-  if (action === 'retry') pool.retry(pool.bad);
-  if (action === 'keepWaiting') pool.keepWaiting();
 }
 
 class UploadPool {
@@ -112,17 +143,19 @@ class UploadPool {
 
   /** A person decided to spend another round of tries on these files. A task still running is given up. */
   retry(files: readonly FileProgress[]): void {
-    for (const file of files) {
-      const active = this.#active.get(file);
-      if (active !== undefined) {
-        active.isAbandoned = true;
-        active.watch?.drop();
-        this.#active.delete(file);
-      }
-      file.tries = 0;
-      this.#run.setFile(file, 'waiting');
-    }
+    this.release(files.map(({ number }) => number));
+    for (const file of files) this.#run.forget(file);
     this.start(files);
+  }
+
+  /** Nobody waits any more for what is under way of these files. */
+  release(numbers: readonly number[]): void {
+    for (const [file, place] of this.#active) {
+      if (!numbers.includes(file.number)) continue;
+      place.isAbandoned = true;
+      place.watch?.drop();
+      this.#active.delete(file);
+    }
   }
 
   keepWaiting(): void {
@@ -175,6 +208,7 @@ class UploadPool {
         file.clipId = verdict.clipId;
         run.setFile(file, 'ready');
         run.tell(`File ${file.number} is clip ${verdict.clipId}.`);
+        run.show();
         return;
       }
       run.tell(`File ${file.number}, try ${file.tries}: ${verdict.reason}`);
@@ -196,37 +230,57 @@ class UploadPool {
     delete file.taskId;
     run.setFile(file, 'uploading', file.reason);
     const started = await this.#request(file);
-    if (typeof started !== 'string') return started;
-    file.taskId = started;
+    if ('kind' in started) return started;
+    if (started.clipId !== undefined) return { kind: 'clip', clipId: started.clipId };
+    file.taskId = started.taskId;
     run.setFile(file, 'processing', file.reason);
-    const watch = this.#poller.watch('upload', started, judgeUpload);
+    run.show();
+    const watch = this.#poller.watch('upload', started.taskId, judgeUpload);
     place.watch = watch;
-    for (;;) {
-      await run.until(
-        () =>
-          watch.verdict !== undefined || place.isAbandoned || (watch.isOverdue && file.state !== 'overdue'),
-      );
-      if (place.isAbandoned) return undefined;
-      if (watch.verdict !== undefined) return watch.verdict;
-      run.setFile(file, 'overdue', `still ${watch.note ?? 'pending'} after its deadline (task ${started})`);
+    try {
+      for (;;) {
+        await run.until(
+          () =>
+            watch.verdict !== undefined || place.isAbandoned || (watch.isOverdue && file.state !== 'overdue'),
+        );
+        if (place.isAbandoned) return undefined;
+        if (watch.verdict !== undefined) return watch.verdict;
+        run.setFile(
+          file,
+          'overdue',
+          `still ${watch.note ?? 'pending'} after its deadline (task ${started.taskId})`,
+        );
+      }
+    } finally {
+      watch.drop();
     }
   }
 
-  /** @returns the task id, or what the refusal means for the file. */
-  async #request(file: FileProgress): Promise<string | UploadVerdict> {
+  /** @returns the task, or what the refusal means for the file. */
+  async #request(file: FileProgress): Promise<StartedUpload | UploadVerdict> {
     const run = this.#run;
-    const { sessionId, origin, keyFingerprint } = run.session;
-    const name = `file ${file.number} of ${run.files.length}, try ${file.tries}: ${file.label}`;
+    const { number, tries, label } = file;
+    const name = `file ${number} of ${run.files.length}, try ${tries}: ${label}`;
     try {
-      const { taskId } = await this.#parking.mending(() => {
-        run.receipt.uploads.calls += 1;
-        return run.activities.uploadClip(name.slice(0, 180), {
-          affinity: { origin, keyFingerprint },
+      return await this.#parking.mending(async () => {
+        await this.#parking.withinBudget(run.uploadPrice, `the upload of file ${number}`, true);
+        run.uploads.calls += 1;
+        const { sessionId, firstRunId } = run.session;
+        const started = await run.activities.uploadClip(name, {
+          affinity: run.affinity,
           sessionId,
+          firstRunId,
+          file: number,
+          label,
           audioUrl: run.urlOf(file),
+          timeoutMs: run.bounded(REQUEST_TIMEOUT_MS),
+          isFirstTry: tries === 1,
         });
+        if (started.isSalvaged === true) {
+          run.tell(`File ${number} was uploaded by an earlier run: nothing is paid again.`);
+        }
+        return started;
       });
-      return taskId;
     } catch (error) {
       const failure = provenFailure(error);
       if (failure === undefined) throw error;
@@ -257,8 +311,13 @@ function judgeUpload(outcome: TaskOutcome): UploadVerdict | undefined {
   }
 }
 
+function filesOf({ files = [], replacements = [] }: Correction): number[] {
+  return [...files, ...replacements.map(({ file }) => file)];
+}
+
 function canDrop(run: Run, bad: FileProgress[]): boolean {
-  return run.files.length - bad.length >= fewestClips(run);
+  const left = run.files.filter(({ state }) => state !== 'dropped').length - bad.length;
+  return left >= fewestClips(run.input);
 }
 
 function sentenceFor(bad: FileProgress[]): string {

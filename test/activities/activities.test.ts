@@ -8,19 +8,62 @@ import { describe, expect, it } from 'vitest';
 import { type Activities, createActivities } from '../../src/activities/index.js';
 import { against, API_KEY, CREATE, errorOf, type Fixture, SESSION } from '../mountsea/harness.js';
 import { type Handler, reply } from '../support/http.js';
+import type { SubmitTrainingInput } from '../../src/activities/submitTraining.js';
+import type { UploadClipInput } from '../../src/activities/uploadClip.js';
 
 async function activitiesAgainst(handler: Handler): Promise<{ activities: Activities; fixture: Fixture }> {
   const fixture = await against(handler);
   const activities = createActivities({
     mountsea: fixture.mountsea,
-    affinity: () => ({ origin: fixture.server.url, keyFingerprint: '0a1b2c3d' }),
+    affinity: () => affinityOf(fixture),
+    accountWorkflowId: 'account-test',
+    identify: () => 'train-test',
+    writesFiles: false,
   });
   return { activities, fixture };
 }
 
+const RUN = { workflowId: 'train-test', runId: 'run-1' };
+
+function affinityOf({ server }: Fixture): { origin: string; keyFingerprint: string } {
+  return { origin: server.url, keyFingerprint: '0a1b2c3d' };
+}
+
+const upload = (fixture: Fixture, audioUrl = 'https://cdn.example/1.mp3'): UploadClipInput => ({
+  affinity: affinityOf(fixture),
+  sessionId: SESSION,
+  firstRunId: RUN.runId,
+  file: 1,
+  label: '1.mp3',
+  audioUrl,
+  timeoutMs: 30_000,
+  isFirstTry: true,
+});
+
+const submit = (fixture: Fixture, more: Partial<SubmitTrainingInput> = {}): SubmitTrainingInput => ({
+  affinity: affinityOf(fixture),
+  ...CREATE,
+  baseline: { word: 'unknown-task', models: [] },
+  notAfter: Date.now() + 60_000,
+  timeoutMs: 30_000,
+  grantedRunId: RUN.runId,
+  ...more,
+});
+
+/** Answers `status` as a service that knows no such task, and create as the test says. */
+function onCreate(handler: Handler): Handler {
+  return (request, response) => {
+    if (request.method === 'GET') reply(response, 404, { message: 'task not found' });
+    else handler(request, response);
+  };
+}
+
+const creates = ({ server }: Fixture): number =>
+  server.requests.filter(({ path }) => path.includes('customModel/create')).length;
+
 /** Runs an activity as a worker would. */
 function run<I, O>(activity: (input: I) => Promise<O>, input: I): Promise<O> {
-  return new MockActivityEnvironment().run(activity, input);
+  return new MockActivityEnvironment({ workflowExecution: RUN }).run(activity, input);
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<ApplicationFailure> {
@@ -112,8 +155,7 @@ describe('uploadClip', () => {
     const { activities, fixture } = await activitiesAgainst((_request, response) => {
       answer(response);
     });
-    const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-    const input = { affinity, sessionId: SESSION, audioUrl: 'https://cdn.example/1.mp3?sig=sesame' };
+    const input = upload(fixture, 'https://cdn.example/1.mp3?sig=sesame');
     const failure = await failureOf(run(activities.uploadClip, input));
     expect(failure).toMatchObject({ type: 'Ambiguous', nonRetryable: true });
     expect(JSON.stringify([failure.message, failure.details])).not.toMatch(/sesame/);
@@ -124,10 +166,7 @@ describe('uploadClip', () => {
     const { activities, fixture } = await activitiesAgainst((_, response) => {
       reply(response, 429, {}, { 'retry-after': '3' });
     });
-    const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-    const failure = await failureOf(
-      run(activities.uploadClip, { affinity, sessionId: SESSION, audioUrl: 'https://cdn.example/1.mp3' }),
-    );
+    const failure = await failureOf(run(activities.uploadClip, upload(fixture)));
     expect(failure).toMatchObject({ type: 'RateLimited', nonRetryable: false, nextRetryDelay: 3_000 });
   });
 });
@@ -135,39 +174,99 @@ describe('uploadClip', () => {
 describe('submitTraining', () => {
   it('is never left to Temporal to repeat, whatever the answer', async () => {
     for (const code of [400, 401, 402, 429, 500]) {
-      const { activities, fixture } = await activitiesAgainst((_, response) => {
-        reply(response, code, {});
-      });
-      const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-      const failure = await failureOf(run(activities.submitTraining, { affinity, ...CREATE }));
+      const { activities, fixture } = await activitiesAgainst(
+        onCreate((_, response) => {
+          reply(response, code, {});
+        }),
+      );
+      const failure = await failureOf(run(activities.submitTraining, submit(fixture)));
       expect(failure.nonRetryable).toBe(true);
-      expect(fixture.server.requests).toHaveLength(1);
+      expect(creates(fixture)).toBe(1);
     }
   });
 
   it('runs to its end when the training is cancelled, since an aborted answer would be lost', async () => {
     let answer: () => void = () => undefined;
-    const { activities, fixture } = await activitiesAgainst((_, response) => {
-      answer = () => {
-        reply(response, 201, { taskId: SESSION });
-      };
-    });
-    const environment = new MockActivityEnvironment();
-    const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-    const submitted = environment.run(activities.submitTraining, { affinity, ...CREATE });
-    await fixture.server.received(1);
+    const { activities, fixture } = await activitiesAgainst(
+      onCreate((_, response) => {
+        answer = () => {
+          reply(response, 201, { taskId: SESSION });
+        };
+      }),
+    );
+    const environment = new MockActivityEnvironment({ workflowExecution: RUN });
+    const submitted = environment.run(activities.submitTraining, submit(fixture));
+    await fixture.server.received(2);
     environment.cancel();
     answer();
     expect(await submitted).toMatchObject({ taskId: SESSION });
   });
 
   it('keeps a raw answer that it could not read: it may have cost 100 credits', async () => {
-    const { activities, fixture } = await activitiesAgainst((_, response) => {
-      reply(response, 201, { job: 17 });
-    });
-    const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-    const failure = await failureOf(run(activities.submitTraining, { affinity, ...CREATE }));
+    const { activities, fixture } = await activitiesAgainst(
+      onCreate((_, response) => {
+        reply(response, 201, { job: 17 });
+      }),
+    );
+    const failure = await failureOf(run(activities.submitTraining, submit(fixture)));
     expect(failure.details?.[0]).toMatchObject({ status: 201, raw: '{"job":17}' });
+  });
+
+  it('heartbeats the answer, so that a worker lost just after it leaves the proof behind', async () => {
+    const { activities, fixture } = await activitiesAgainst(
+      onCreate((_, response) => {
+        reply(response, 201, { taskId: SESSION });
+      }),
+    );
+    const environment = new MockActivityEnvironment({ workflowExecution: RUN });
+    const beats: unknown[] = [];
+    environment.on('heartbeat', (details: unknown) => beats.push(details));
+    await environment.run(activities.submitTraining, submit(fixture));
+    expect(beats.at(-1)).toMatchObject({ step: 'answered', answer: { taskId: SESSION } });
+  });
+
+  it.each([
+    ['later than allowed', { notAfter: Date.now() - 1 }, 'HeldBack'],
+    ['for another run than the one that was granted it', { grantedRunId: 'run-0' }, 'GrantElsewhere'],
+    [
+      'with another key than the one that looked before',
+      { affinity: { origin: '', keyFingerprint: 'ffffffff' } },
+      'HeldBack',
+    ],
+  ] satisfies [string, Partial<SubmitTrainingInput>, string][])(
+    'writes nothing %s',
+    async (_, more, type) => {
+      const { activities, fixture } = await activitiesAgainst(
+        onCreate((_request, response) => {
+          reply(response, 201, { taskId: SESSION });
+        }),
+      );
+      const input = submit(fixture, more);
+      input.affinity.origin = fixture.server.url;
+      expect(await failureOf(run(activities.submitTraining, input))).toMatchObject({
+        type,
+        nonRetryable: true,
+      });
+      expect(creates(fixture)).toBe(0);
+    },
+  );
+
+  it('writes nothing where the session shows that a create has landed since it was looked at', async () => {
+    const { activities, fixture } = await activitiesAgainst((request, response) => {
+      if (request.method === 'GET') status('running')(response);
+      else reply(response, 201, { taskId: SESSION });
+    });
+    const failure = await failureOf(run(activities.submitTraining, submit(fixture)));
+    expect(failure.type).toBe('AlreadySent');
+    expect(creates(fixture)).toBe(0);
+  });
+
+  it('writes nothing where the session cannot be looked at', async () => {
+    const { activities, fixture } = await activitiesAgainst((request, response) => {
+      reply(response, request.method === 'GET' ? 503 : 201, { taskId: SESSION });
+    });
+    expect((await failureOf(run(activities.submitTraining, submit(fixture)))).type).toBe('HeldBack');
+    expect(creates(fixture)).toBe(0);
   });
 });
 
@@ -180,9 +279,9 @@ describe('every activity', () => {
     const { checkTasks, prepareSession, submitTraining, uploadClip } = activities;
     const attempts = [
       run(prepareSession, { origin: 'https://other.example' }),
-      run(uploadClip, { affinity, sessionId: SESSION, audioUrl: 'https://x.example/1.mp3' }),
+      run(uploadClip, { ...upload(fixture), affinity }),
       run(checkTasks, { affinity, taskIds: ['a'] }),
-      run(submitTraining, { affinity, ...CREATE }),
+      run(submitTraining, submit(fixture, { affinity })),
     ];
     for (const attempt of attempts) {
       expect(await failureOf(attempt)).toMatchObject({ type: 'WrongOrigin', nonRetryable: false });
@@ -191,11 +290,12 @@ describe('every activity', () => {
   });
 
   it('lets no key into a failure, even where the API echoes it', async () => {
-    const { activities, fixture } = await activitiesAgainst((_, response) => {
-      reply(response, 400, { message: `bad key ${API_KEY}` });
-    });
-    const affinity = { origin: fixture.server.url, keyFingerprint: '' };
-    const failure = await failureOf(run(activities.submitTraining, { affinity, ...CREATE }));
+    const { activities, fixture } = await activitiesAgainst(
+      onCreate((_, response) => {
+        reply(response, 400, { message: `bad key ${API_KEY}` });
+      }),
+    );
+    const failure = await failureOf(run(activities.submitTraining, submit(fixture)));
     expect(JSON.stringify([failure.message, failure.details])).not.toContain(API_KEY);
   });
 });

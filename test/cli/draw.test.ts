@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { clock, listLines, news, picture, statusLines } from '../../src/cli/draw.js';
-import type { Snapshot } from '../../src/cli/trainings.js';
+import {
+  auditLines,
+  clock,
+  listLines,
+  modelLines,
+  news,
+  picture,
+  receiptWords,
+  statusLines,
+} from '../../src/cli/draw.js';
+import type { Snapshot } from '../../src/cli/snapshot.js';
 import type { FileProgress, TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 
 const NOW = Date.parse('2026-01-01T00:01:00Z');
@@ -25,7 +34,7 @@ function snapshotOf(files: FileProgress[], more: Partial<TrainingProgress> = {})
     startedAt: START,
     phaseSince: START,
     receipt: {
-      create: { verdict: 'not-charged', sends: 0, evidence: ['create was not sent'] },
+      create: { verdict: 'not-charged', sends: 0, evidence: ['create was not sent'], attempts: [] },
       uploads: { calls: files.length, credits: 'unknown' },
     },
   } satisfies Partial<TrainingMemo>;
@@ -38,7 +47,12 @@ function snapshotOf(files: FileProgress[], more: Partial<TrainingProgress> = {})
     ...shared,
     ...more,
   };
-  const memo: TrainingMemo = { ...shared, fileCounts: { processing: files.length }, fileTotal: files.length };
+  const memo: TrainingMemo = {
+    ...shared,
+    fileCounts: { processing: files.length },
+    fileTotal: files.length,
+    uploads: [],
+  };
   return { workflowId: 'train-x', runId: 'r', status: 'running', memo, progress };
 }
 
@@ -96,6 +110,36 @@ describe('the picture of a training', () => {
     expect(text).toContain('tunesmith fix train-x --give-up');
   });
 
+  it('says what each answer costs, and asks for what a second charge needs', () => {
+    const doubt = {
+      ...attention,
+      kind: 'charge-unknown' as const,
+      options: ['keepWaiting' as const, 'resendCreate' as const, 'newSession' as const],
+      riskOfSecondCharge: ['resendCreate' as const, 'newSession' as const],
+      evidence: [],
+    };
+    const text = picture(snapshotOf([file(5)], { attention: doubt }), NOW, canvas(200)).join('\n');
+    expect(text).toMatch(/--keep-waiting\n +waits for another while, costs nothing/);
+    expect(text).toMatch(
+      /--resend-create --accept-second-charge\n.*100 credits, perhaps for the second time/,
+    );
+    expect(text).toMatch(/--new-session --accept-second-charge\n +uploads all files again/);
+    const known = { ...doubt, kind: 'training-failed' as const, riskOfSecondCharge: [] };
+    const plain = picture(snapshotOf([file(5)], { attention: known }), NOW, canvas(200)).join('\n');
+    expect(plain).not.toContain('--accept-second-charge');
+  });
+
+  it('names the bad files in the commands, and the budget that a training needs', () => {
+    const bad = [file(5, { state: 'failed' }), file(6), file(7, { state: 'overdue' })];
+    const parked = { ...attention, options: ['replaceFiles' as const, 'dropFiles' as const], evidence: [] };
+    const text = picture(snapshotOf(bad, { attention: parked }), NOW, canvas(80)).join('\n');
+    expect(text).toContain('fix train-x --replace 5=NEW --replace 7=NEW');
+    expect(text).toContain('fix train-x --drop 5 --drop 7');
+    const budget = { ...parked, kind: 'credits' as const, options: ['retry' as const] };
+    const spent = picture(snapshotOf([file(1)], { attention: budget }), NOW, canvas(80)).join('\n');
+    expect(spent).toContain('--retry --max-credits N');
+  });
+
   it('lets no name or answer from outside move the cursor', () => {
     const evil = '\u001b[2Jgone\u202e';
     const snapshot = snapshotOf([file(1, { label: `https://x/${evil}`, reason: evil })], { name: evil });
@@ -124,6 +168,14 @@ describe('what is new', () => {
     expect(news(one, two, canvas(80))).toEqual([expect.stringContaining('Uploads 8 files.')]);
   });
 
+  it('is also that nobody but a person helps any more', () => {
+    const open = { ...attention, options: [...attention.options], evidence: [] };
+    const mending = snapshotOf([], { attention: { ...open, nextTryAt: START } });
+    const parked = snapshotOf([], { attention: open });
+    expect(news(mending, mending, canvas(80))).toEqual([]);
+    expect(news(mending, parked, canvas(80)).join('\n')).toContain('fix train-x --retry');
+  });
+
   it('comes from the memo where no worker answers', () => {
     const memoOnly = snapshotOf([file(1)]);
     delete memoOnly.progress;
@@ -142,6 +194,96 @@ describe('one look and the list', () => {
   it('never cut an id, which is there to be copied', () => {
     const snapshot = { ...snapshotOf([]), workflowId: `train-${'x'.repeat(120)}` };
     expect(listLines([snapshot])[0]).toContain(snapshot.workflowId);
+  });
+});
+
+describe('what was spent', () => {
+  const attempt = { decision: 'first', sentAt: START, evidence: ['a task id'] };
+  const uploads = { calls: 8, credits: 40 };
+
+  it('is unknown where one of several sends is, beside what is known', () => {
+    const attempts = [
+      { ...attempt, verdict: 'unknown' as const },
+      { ...attempt, verdict: 'charged' as const, credits: 100, provisional: true },
+    ];
+    const create = {
+      verdict: 'unknown' as const,
+      credits: 100,
+      sends: 2,
+      evidence: [],
+      attempts,
+      provisional: true,
+    };
+    expect(receiptWords({ create, uploads })).toBe(
+      'create: 100 credits, charge unknown of 1 more (provisional) · 8 uploads: 40 credits',
+    );
+    const snapshot = snapshotOf([file(1)], { receipt: { create, uploads } });
+    const text = statusLines(snapshot, undefined, NOW, canvas(80)).join('\n');
+    expect(text).toMatch(
+      /create 1 .*charge unknown\n +because a task id\ncreate 2 .*charged: 100 credits \(provisional\)/,
+    );
+  });
+
+  it('is in the list of models, and unknown there too', () => {
+    const create = {
+      verdict: 'unknown' as const,
+      sends: 1,
+      evidence: [],
+      attempts: [{ ...attempt, verdict: 'unknown' as const }],
+    };
+    const record = {
+      version: 1 as const,
+      workflowId: 'train-x',
+      name: 'Night Drive',
+      origin: '',
+      modelId: 'chirp-custom:x',
+      end: 'done' as const,
+      sources: [],
+      clips: [],
+      receipt: { create, uploads },
+      startedAt: START,
+      updatedAt: '2026-01-01T12:00:00Z',
+    };
+    expect(modelLines([record])).toEqual([
+      'Night Drive  chirp-custom:x  2026-01-01  create: charge unknown · 8 uploads: 40 credits',
+    ]);
+  });
+
+  it('is laid beside the ledger, with what cannot be told apart', () => {
+    const row = (id: string): { id: string; at: number; amount: number } => ({ id, at: NOW, amount: 100 });
+    const sent = {
+      workflowId: 'train-x',
+      name: 'Night Drive',
+      decision: 'first',
+      sentAt: START,
+      verdict: 'charged' as const,
+      from: 0,
+      to: NOW,
+    };
+    const none = {
+      matched: [],
+      shared: [],
+      orphanRows: [],
+      orphanAttempts: [],
+      unknown: [],
+      waiting: [],
+      refunds: [],
+    };
+    const ledger = {
+      at: NOW,
+      balance: 900,
+      creates: [row('a'), row('b')],
+      uploads: { count: 1, total: 5 },
+      unidentified: 1,
+    };
+    const text = auditLines(
+      { ...none, shared: [{ rows: [row('a'), row('b')], attempts: [sent] }] },
+      ledger,
+      30,
+    ).join('\n');
+    expect(text).toContain('2 creates booked, 200 credits · 1 uploads, 5 credits · balance 900');
+    expect(text).toContain('at least 1 of these rows have no training');
+    expect(text).toContain('1 rows do not say what they were for');
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Exit } from '../../src/cli/exit.js';
 import { exitOf, follow, type FollowOptions } from '../../src/cli/follow.js';
-import type { Snapshot, TrainingStatus } from '../../src/cli/trainings.js';
+import type { Snapshot, TrainingStatus } from '../../src/cli/snapshot.js';
 import type { Attention, TrainingMemo } from '../../src/contract/progress.js';
 import type { ChargeVerdict } from '../../src/contract/training.js';
 
@@ -19,7 +19,7 @@ function snapshotOf(
     startedAt: START,
     phaseSince: START,
     receipt: {
-      create: { verdict, sends: 0, evidence: [] },
+      create: { verdict, sends: 0, evidence: [], attempts: [] },
       uploads: { calls: 0, credits: 'unknown' as const },
     },
     ...(attention === undefined
@@ -36,7 +36,7 @@ function snapshotOf(
           },
         }),
   };
-  const memo: TrainingMemo = { ...shared, fileCounts: {}, fileTotal: 0 };
+  const memo: TrainingMemo = { ...shared, fileCounts: {}, fileTotal: 0, uploads: [] };
   const ids = { workflowId: 'w', runId: 'r' };
   if (!isLive) return { ...ids, status, memo };
   return { ...ids, status, memo, progress: { version: 1, ...ids, ...shared, files: [], timeline: [] } };
@@ -132,6 +132,8 @@ describe('following', () => {
     expect((await follow(options([snapshotOf('running')], { waitMs: 0 }))).exit).toBe(7);
     const mending = snapshotOf('running', { attention: { nextTryAt: START } });
     expect((await follow(options([mending], { waitMs: 0 }))).exit).toBe(5);
+    const doubt = snapshotOf('running', { attention: { nextTryAt: START }, verdict: 'unknown' });
+    expect((await follow(options([doubt], { waitMs: 0 }))).exit).toBe(6);
   });
 
   it('leaves with 130 when it is interrupted, with what it saw last', async () => {

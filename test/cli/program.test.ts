@@ -41,12 +41,48 @@ describe('a usage error', () => {
   it.each([
     ['no command', [], /Usage:/],
     ['a command nobody knows', ['trian'], /Did you mean train/],
-    ['a flag of no release yet', ['train', '--name', 'x', '--save', 'file', ...urls], /--save/],
+    ['a flag of no release yet', ['train', '--name', 'x', '--like', 'y', ...urls], /--like/],
     ['too few files', ['train', '--name', 'x', ...urls.slice(1)], /at least 6 audio files; 5 were/],
     ['an empty name', ['train', '--name', ' ', ...urls], /--name must not be empty/],
     ['half a clip', ['train', '--name', 'x', '--min-clips', '6.5', ...urls], /whole number/],
     ['a wait that is no number', ['train', '--name', 'x', '--wait', 'long', ...urls], /number of seconds/],
     ['two corrections at once', ['fix', 'x', '--retry', '--give-up'], /Say one of/],
+    ['a budget without --retry', ['fix', 'x', '--give-up', '--max-credits', '9'], /goes with --retry/],
+    [
+      'a second charge of nothing',
+      ['fix', 'x', '--retry', '--accept-second-charge'],
+      /goes with --resend-create/,
+    ],
+    ['half a replacement', ['fix', 'x', '--replace', '3'], /FILE=NEW/],
+    [
+      'a replacement that is a path',
+      ['fix', 'x', '--replace', '3=a.mp3'],
+      /source of file 3, a\.mp3, is no http/,
+    ],
+    [
+      'a replacement on this machine',
+      ['fix', 'x', '--replace', '3=http://127.0.0.1/a'],
+      /private or loopback/,
+    ],
+    [
+      'a budget that cannot pay all uploads and create',
+      ['train', '--name', 'x', '--max-credits', '129', ...urls],
+      /6 uploads at 5 credits .* come to 130/,
+    ],
+    [
+      'a budget that a dearer upload outgrows',
+      ['train', '--name', 'x', '--max-credits', '130', '--upload-credits', '5.5', ...urls],
+      /come to 133/,
+    ],
+    [
+      'a clip without a session',
+      ['train', '--name', 'x', '--clip', 'a=b', ...urls],
+      /--clip needs --session/,
+    ],
+    ['a session and a file', ['train', '--session', 's', '--adopt', 'f'], /not both/],
+    ['a file that is not there', ['train', '--adopt', 'nothing.json'], /There is no file .*nothing\.json/],
+    ['no name', ['train', ...urls], /--name is needed/],
+    ['more days than Mountsea keeps', ['audit', '--days', '91'], /keeps 90 days/],
   ])('exits 2 with a sentence before anything is started: %s', async (_, argv, sentence) => {
     const { code, stdout, stderr } = await run(argv);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -84,6 +120,11 @@ describe('in a home where nothing was ever started', () => {
   it('list is empty, for people and for programs', async () => {
     expect(await run(['list'])).toMatchObject({ code: 0, stdout: 'No trainings yet.\n' });
     expect(await run(['list', '--json'])).toMatchObject({ code: 0, stdout: '[]\n' });
+  });
+
+  it('has no models', async () => {
+    expect(await run(['models'])).toMatchObject({ code: 0, stdout: 'No models yet.\n' });
+    expect(await run(['models', '--json'])).toMatchObject({ code: 0, stdout: '[]\n' });
   });
 
   it('down says so, for people and for programs', async () => {

@@ -11,6 +11,7 @@ import {
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { createActivities } from '../../src/activities/index.js';
 import { createMountsea } from '../../src/mountsea/client.js';
+import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { createRig } from '../support/rig.js';
 import { SCENARIOS } from './scenarios.js';
 
@@ -40,7 +41,7 @@ describe('the bundle of workflow code', () => {
 
   it('exports the workflow types and nothing else', async () => {
     const workflows: object = await import('../../src/workflows/index.js');
-    expect(Object.keys(workflows)).toEqual(['trainCustomModel']);
+    expect(Object.keys(workflows)).toEqual(['account', 'readAccount', 'trainCustomModel', 'trainingRecord']);
   });
 });
 
@@ -72,7 +73,13 @@ describe('a worker that forgets every workflow at once', () => {
         taskQueue: rig.taskQueue,
         workflowBundle: bundle,
         maxCachedWorkflows: 0,
-        activities: createActivities({ mountsea, affinity: () => ({ origin, keyFingerprint: '00000000' }) }),
+        activities: createActivities({
+          mountsea,
+          affinity: () => ({ origin, keyFingerprint: '00000000' }),
+          accountWorkflowId: accountWorkflowIdFor(origin),
+          identify: ({ name }) => name,
+          writesFiles: false,
+        }),
       });
       rig.sandbox.addFaults([
         { on: 'upload', nth: 3, fault: { kind: 'failTask', reason: 'decoder crashed' } },

@@ -1,6 +1,7 @@
 /**
  * The trainings whose histories are kept in `histories/`, one file a scenario. Recorded by `npm run record-histories`.
  */
+import type { Correction, CorrectionAction } from '../../src/contract/correction.js';
 import type { TrainCustomModelInput } from '../../src/contract/training.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
 import type { Training } from '../support/rig.js';
@@ -16,9 +17,13 @@ export interface Scenario {
 
 const end = (training: Training): Promise<unknown> => training.handle.result().catch(() => undefined);
 
-async function answer(training: Training, action: 'retry' | 'keepWaiting' | 'giveUp'): Promise<void> {
+async function answer(
+  training: Training,
+  action: CorrectionAction,
+  more: Partial<Correction> = {},
+): Promise<void> {
   const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-  await training.correct({ attentionId: attention?.id ?? '', action });
+  await training.correct({ attentionId: attention?.id ?? '', action, ...more });
 }
 
 export const SCENARIOS: Scenario[] = [
@@ -56,11 +61,20 @@ export const SCENARIOS: Scenario[] = [
     input: { onBadFile: 'drop' },
     drive: end,
   },
+  { name: 'create-answer-lost', faults: [{ on: 'create', nth: 1, fault: { kind: 'lost' } }], drive: end },
   {
-    name: 'create-answer-lost',
-    faults: [{ on: 'create', nth: 1, fault: { kind: 'lost' } }],
+    name: 'create-in-doubt-sent-again-by-a-person',
+    faults: [{ on: 'create', nth: 1, fault: { kind: 'status', status: 500 } }],
     drive: async (training: Training): Promise<void> => {
-      await answer(training, 'keepWaiting');
+      await answer(training, 'resendCreate', { acceptSecondCharge: true });
+      await end(training);
+    },
+  },
+  {
+    name: 'create-refused-and-renamed',
+    faults: [{ on: 'create', nth: 1, fault: { kind: 'status', status: 422, body: { message: 'taken' } } }],
+    drive: async (training: Training): Promise<void> => {
+      await answer(training, 'rename', { name: 'Day Drive' });
       await end(training);
     },
   },

@@ -16,10 +16,11 @@ import {
   TRAINING_MEMO,
 } from '../../src/contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
+import { ALIAS_MEMO, RECORD_MEMO, recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
 import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { localAddress, openClient } from '../../src/temporal/connection.js';
-import { taskQueueFor } from '../../src/temporal/identity.js';
+import { taskQueueFor, trainingWorkflowId, urlIdentity } from '../../src/temporal/identity.js';
 import { waitUntil } from './waitUntil.js';
 
 export const SPEED = 100;
@@ -33,6 +34,8 @@ export interface Training {
   input: TrainCustomModelInput;
   progress(): Promise<TrainingProgress>;
   memo(): Promise<TrainingMemo>;
+  /** Its record in the registry. */
+  record(): Promise<TrainingRecord | undefined>;
   /** Waits until the training shows something. */
   until(label: string, isTrue: (progress: TrainingProgress) => boolean): Promise<TrainingProgress>;
   correct(correction: Correction): Promise<CorrectionAccepted>;
@@ -55,6 +58,8 @@ export interface Rig {
   env: NodeJS.ProcessEnv;
   startWorker(env?: NodeJS.ProcessEnv): Promise<WorkerProcess>;
   train(input?: Partial<TrainCustomModelInput>): Promise<Training>;
+  /** The training that a corrected name and sources find; undefined where there is no such alias. */
+  aliasOf(name: string, sources: { url: string }[]): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
@@ -106,7 +111,16 @@ export async function createRig(
         taskQueue,
         args: [input],
       });
-      return trainingOf(handle, input);
+      return trainingOf(opened.client, handle, input);
+    },
+    aliasOf: async (name, sources) => {
+      const id = trainingWorkflowId({
+        origin: sandbox.url,
+        name,
+        sources: sources.map(({ url }) => urlIdentity(url)),
+      });
+      const { memo } = await opened.client.workflow.getHandle(recordIdFor(id)).describe();
+      return memo?.[ALIAS_MEMO] as string | undefined;
     },
     close: async () => {
       if (isClosed) return;
@@ -119,7 +133,7 @@ export async function createRig(
   };
 }
 
-function trainingOf(handle: Handle, input: TrainCustomModelInput): Training {
+function trainingOf(client: Client, handle: Handle, input: TrainCustomModelInput): Training {
   const progress = (): Promise<TrainingProgress> => handle.query(PROGRESS_QUERY);
   return {
     handle,
@@ -128,6 +142,10 @@ function trainingOf(handle: Handle, input: TrainCustomModelInput): Training {
     memo: async () => {
       const { memo } = await handle.describe();
       return memo?.[TRAINING_MEMO] as TrainingMemo;
+    },
+    record: async () => {
+      const { memo } = await client.workflow.getHandle(recordIdFor(handle.workflowId)).describe();
+      return memo?.[RECORD_MEMO] as TrainingRecord | undefined;
     },
     until: (label, isTrue) =>
       waitUntil(label, async () => {

@@ -4,7 +4,7 @@
 export async function waitUntil<T>(
   label: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 60_000,
+  timeoutMs = 150_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;

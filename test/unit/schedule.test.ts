@@ -45,6 +45,15 @@ describe('the growing schedule', () => {
   });
 
   it('looks every 15 s at a training that takes long', () => {
-    expect(gapAfter('training', 3_600_000, 0.5)).toBe(15_000);
+    expect(gapAfter('training', 600_000, 0.5)).toBe(15_000);
   });
+
+  it.each(['upload', 'training'] as const)(
+    'looks at an overdue %s so rarely that a month of it fits into a history',
+    (kind) => {
+      let looks = 0;
+      for (let age = 0; age < 30 * 86_400_000; age += gapAfter(kind, age, 0.5)) looks += 1;
+      expect(looks).toBeLessThan(400);
+    },
+  );
 });

@@ -1,0 +1,57 @@
+/**
+ * Activity side: reads balance and ledger for a client, which has no key (`audit`). Reads only.
+ */
+import { cancellationSignal } from '@temporalio/activity';
+import type { AccountLedger, AccountReading, ReadAccountInput } from '../money/audit.js';
+import type { BookedRow } from '../money/ledger.js';
+import { MountseaError } from '../mountsea/errors.js';
+import type { Mountsea } from '../mountsea/types.js';
+import { requireOrigin } from './affinity.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { allRows } from './readWitnesses.js';
+
+const TIMEOUT_MS = 60_000;
+/** The ledger is read a few days at a time: a busy key has more rows than one question is answered with. */
+const SLICE_MS = 3 * 24 * 3_600_000;
+/** Mountsea's clock may be ahead of ours. */
+const AHEAD_MS = 10 * 60_000;
+
+export function createReadAccount({ mountsea, affinity }: ActivityDependencies) {
+  return async function readAccount({ origin, since }: ReadAccountInput): Promise<AccountReading> {
+    const own = affinity();
+    requireOrigin(origin, own.origin);
+    const { keyFingerprint } = own;
+    const signal = AbortSignal.any([cancellationSignal(), AbortSignal.timeout(TIMEOUT_MS)]);
+    try {
+      return { keyFingerprint, ledger: await readLedger(mountsea, since, signal) };
+    } catch (error) {
+      // Only errors of the HTTP client are known to hold no secret; the ledger's own say how many rows there are.
+      const isTold =
+        error instanceof MountseaError || (error instanceof Error && error.message.startsWith('the ledger'));
+      return { keyFingerprint, ledgerMissing: isTold ? error.message : 'the ledger could not be read' };
+    }
+  };
+}
+
+/** The balance first: rows that come meanwhile do no harm. */
+async function readLedger(mountsea: Mountsea, since: number, signal: AbortSignal): Promise<AccountLedger> {
+  const balance = await mountsea.credits({ signal });
+  const at = Date.now();
+  const rows = new Map<string, BookedRow>();
+  for (let from = since; from < at + AHEAD_MS; from += SLICE_MS) {
+    const to = Math.min(from + SLICE_MS, at + AHEAD_MS);
+    // Whether the service counts a row on the border to one slice or to both is not documented.
+    for (const row of await allRows(mountsea, from, to, signal)) rows.set(row.id, row);
+  }
+  const all = [...rows.values()].sort((a, b) => a.at - b.at);
+  const uploads = all.filter(({ kind }) => kind === 'upload');
+  return {
+    at,
+    balance,
+    creates: all
+      .filter(({ kind }) => kind === 'create')
+      .map(({ id, at: bookedAt, amount }) => ({ id, at: bookedAt, amount })),
+    uploads: { count: uploads.length, total: uploads.reduce((sum, { amount }) => sum + amount, 0) },
+    unidentified: all.filter(({ kind }) => kind === 'unidentified').length,
+  };
+}

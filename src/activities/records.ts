@@ -1,0 +1,68 @@
+/**
+ * Activity side: the registry (contract/record.ts). A record is written before create is sent, and again whenever a
+ * training ends; all of it may be repeated.
+ */
+import { activityInfo, Context } from '@temporalio/activity';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  ALIAS_MEMO,
+  RECORD_MEMO,
+  RECORD_SIGNAL,
+  RECORD_WORKFLOW,
+  recordIdFor,
+  type RecordInput,
+  type TrainingRecord,
+} from '../contract/record.js';
+import type { ActivityDependencies } from './dependencies.js';
+
+export interface RecordTrainingInput {
+  record: TrainingRecord;
+  /** Name and sources after a correction: they find this training from now on too. */
+  alias?: { name: string; urls: string[] };
+  timeScale?: number;
+}
+
+export function createRecordTraining({ identify }: ActivityDependencies) {
+  return async function recordTraining({ record, alias, timeScale }: RecordTrainingInput): Promise<void> {
+    const { client } = Context.current();
+    const { taskQueue } = activityInfo();
+    const input: RecordInput = { record, ...(timeScale === undefined ? {} : { timeScale }) };
+    await client.workflow.signalWithStart(RECORD_WORKFLOW, {
+      workflowId: recordIdFor(record.workflowId),
+      taskQueue,
+      args: [input],
+      signal: RECORD_SIGNAL,
+      signalArgs: [record],
+      // With the start, so that it can be read before any worker has seen it.
+      memo: { [RECORD_MEMO]: record },
+      staticSummary: `Record of ${record.workflowId}`.slice(0, 190),
+    });
+    if (alias === undefined) return;
+    const aliasId = identify(alias);
+    if (aliasId === record.workflowId) return;
+    try {
+      await client.workflow.start(RECORD_WORKFLOW, {
+        workflowId: recordIdFor(aliasId),
+        taskQueue,
+        args: [{ aliasOf: record.workflowId } satisfies RecordInput],
+        memo: { [ALIAS_MEMO]: record.workflowId },
+        staticSummary: `Another name of ${record.workflowId}`.slice(0, 190),
+      });
+    } catch (error) {
+      // That identity has a training, or an alias, of its own: it keeps it.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  };
+}
+
+/** @returns undefined where the training has none. */
+export async function recordOf(trainingWorkflowId: string): Promise<TrainingRecord | undefined> {
+  try {
+    const handle = Context.current().client.workflow.getHandle(recordIdFor(trainingWorkflowId));
+    const { memo } = await handle.describe();
+    return memo?.[RECORD_MEMO] as TrainingRecord | undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Client side: what a worker says of the account behind its key. A client has no key, so it asks by a short workflow.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
+import { taskQueueFor } from '../temporal/identity.js';
+import { CommandError } from './exit.js';
+
+/** A worker that is there takes a new workflow in milliseconds. */
+const NO_WORKER_MS = 4_000;
+/** Then it may take as long as a long ledger needs. */
+const READING_MS = 150_000;
+/** Events of a workflow that no worker has seen: started, first task scheduled. */
+const UNSEEN_EVENTS = 2;
+
+export class Account {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /**
+   * @returns undefined where no worker answers.
+   * @throws CommandError where one does and cannot tell.
+   */
+  async read(input: ReadAccountInput): Promise<AccountReading | undefined> {
+    const handle = await this.#client.workflow.start(READ_ACCOUNT_WORKFLOW, {
+      workflowId: `read-account-${randomUUID()}`,
+      taskQueue: taskQueueFor(input.origin),
+      args: [input],
+      workflowExecutionTimeout: READING_MS,
+      staticSummary: 'Balance and ledger for a client that asked',
+    });
+    const reading = answerOf(handle.result() as Promise<AccountReading>);
+    const first = await Promise.race([reading, sleep(NO_WORKER_MS, undefined, { ref: false })]);
+    if (first !== undefined) return first;
+    const { historyLength } = await handle.describe();
+    if (historyLength > UNSEEN_EVENTS) return reading;
+    // Nobody waits for it any more: a worker that comes later must not do it.
+    reading.catch(() => undefined);
+    await handle.terminate('no worker');
+    return undefined;
+  }
+}
+
+async function answerOf(result: Promise<AccountReading>): Promise<AccountReading> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    throw new CommandError(
+      `The worker did not read the ledger (${error.cause?.message ?? error.message}). One of an earlier release cannot.`,
+    );
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Client side: `cancel`. Mountsea has no cancel, so what counts is what is said about the money at each phase.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { commandOf } from '../commandLine.js';
+import type { Connected } from '../connect.js';
+import { receiptWords } from '../draw.js';
+import { CommandError, Exit, exitOfEnd } from '../exit.js';
+import { type Output, recordOf } from '../output.js';
+import type { Snapshot } from '../snapshot.js';
+
+const LOOK_EVERY_MS = 250;
+/** Looks in a row that no worker answers. */
+const PATIENT_LOOKS = 2;
+
+export async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {
+  const { trainings } = connected;
+  const before = await trainings.look(workflowId);
+  if (before.status !== 'running') {
+    output.json(recordOf(before));
+    output.say(`${workflowId} has ended already: ${before.status}. ${receiptWords(before.memo.receipt)}.`);
+    return Exit.done;
+  }
+  await trainings.cancel(workflowId);
+  output.say('Asked it to stop.');
+  let unanswered = 0;
+  let said: string | undefined;
+  for (;;) {
+    const now = await trainings.look(workflowId);
+    if (now.status !== 'running') return tellEnd(now, output);
+    const why = waitsFor(now);
+    if (why !== undefined && why !== said) output.say(why);
+    said = why ?? said;
+    unanswered = now.progress === undefined ? unanswered + 1 : 0;
+    if (unanswered > PATIENT_LOOKS) {
+      throw new CommandError(
+        'No worker answers. The training is cancelled as soon as one runs: `tunesmith worker`.',
+      );
+    }
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** What a training that is to stop still waits for: the truth about a charge that may have been made. */
+function waitsFor({ progress }: Snapshot): string | undefined {
+  if (progress === undefined) return undefined;
+  const { attention, phase } = progress;
+  if (attention?.kind === 'charge-unknown') {
+    return `It ends when it is known what became of create. ${attention.message}`;
+  }
+  return phase === 'creating'
+    ? 'Create is out: it ends when it is known whether it was accepted.'
+    : undefined;
+}
+
+function tellEnd(end: Snapshot, output: Output): number {
+  const { status, memo } = end;
+  const { receipt, sessionId, name } = memo;
+  output.json(recordOf(end));
+  output.say(`Ended: ${status}. ${receiptWords(receipt)}.`);
+  if (status === 'completed') {
+    output.say('It had its model before it could stop.');
+    return Exit.done;
+  }
+  const { program } = output.canvas;
+  output.say(moneySentence(end, program));
+  if (sessionId !== undefined) {
+    const command = commandOf(program, ['train', '--session', sessionId, '--name', name]);
+    output.say(
+      `Session ${sessionId} can be gone on with, and the clips in it are paid for. With the same files:\n  ${command} URL… --again`,
+    );
+  }
+  return exitOfEnd(receipt.create.verdict);
+}
+
+function moneySentence({ memo: { receipt, sessionId = '' }, workflowId }: Snapshot, program: string): string {
+  switch (receipt.create.verdict) {
+    case 'not-charged':
+      return 'Create was not charged: nothing but the uploads is spent.';
+    case 'charged':
+      return `Create is paid for, and Mountsea cannot cancel: it goes on training in session ${sessionId}.`;
+    case 'unknown':
+      return `Whether create was charged is not known; the ledger is looked at for another day, and \`${program} status ${workflowId}\` shows what comes of it. Mountsea cannot cancel: it may go on training in session ${sessionId}.`;
+  }
+}

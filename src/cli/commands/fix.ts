@@ -1,0 +1,179 @@
+/**
+ * Client side: `fix`, the update `correct` from the command line. Whether a correction applies is the workflow's to say;
+ * here is only what the flags mean.
+ */
+import type { Correction, CorrectionAction } from '../../contract/correction.js';
+import type { FileProgress } from '../../contract/progress.js';
+import type { Source } from '../../contract/training.js';
+import { urlIdentity } from '../../temporal/identity.js';
+import { readSettings } from '../../temporal/settings.js';
+import { pairOf } from '../arguments.js';
+import { FLAGS } from '../draw.js';
+import { CommandError, UsageError } from '../exit.js';
+import { type Io, Output } from '../output.js';
+import type { Snapshot } from '../snapshot.js';
+import { labelOf, sourceFrom, type SourceRules } from '../sources.js';
+import { withTraining } from './common.js';
+import { type FollowFlags, followTo } from './following.js';
+
+export interface FixFlags extends FollowFlags {
+  rename?: string;
+  replace?: string[];
+  drop?: string[];
+  retry?: boolean;
+  resendCreate?: boolean;
+  keepWaiting?: boolean;
+  newSession?: boolean;
+  giveUp?: boolean;
+  maxCredits?: number;
+  acceptSecondCharge?: boolean;
+}
+
+export async function fix(id: string, flags: FixFlags, io: Io): Promise<number> {
+  const action = actionOf(flags);
+  // Looked at before anything is sent, like the sources of `train`.
+  const { allowPrivateUrls } = readSettings(io.env);
+  const warn = new Output(io, flags.json === true).say;
+  const replacements = await replacementsOf(flags.replace ?? [], { allowPrivateUrls, warn });
+  return withTraining(id, flags, io, async (connected, workflowId, output) => {
+    const snapshot = await connected.trainings.look(workflowId);
+    const { memo, progress, status } = snapshot;
+    const attention = progress === undefined ? memo.attention : progress.attention;
+    if (status !== 'running' || attention === undefined) {
+      throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
+    }
+    const correction: Correction = {
+      attentionId: attention.id,
+      action,
+      ...(flags.rename === undefined ? {} : { name: flags.rename }),
+      ...(flags.replace === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
+      ...(flags.drop === undefined
+        ? {}
+        : { files: flags.drop.map((file) => numberOf(file, filesOf(snapshot))) }),
+      ...(flags.maxCredits === undefined ? {} : { maxCredits: flags.maxCredits }),
+      ...(flags.acceptSecondCharge === undefined ? {} : { acceptSecondCharge: flags.acceptSecondCharge }),
+    };
+    if (action === 'newSession' && attention.options.includes(action)) {
+      const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
+      output.say(
+        `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
+      );
+    }
+    try {
+      await connected.trainings.correct(workflowId, correction);
+    } catch (error) {
+      if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
+      throw error;
+    }
+    output.say(`Taken: ${action} for ${attention.kind}.`);
+    return followTo(workflowId, connected, output, flags, io);
+  });
+}
+
+/** @throws UsageError where the flags do not name exactly one correction. */
+function actionOf(flags: FixFlags): CorrectionAction {
+  const given: Record<CorrectionAction, boolean> = {
+    rename: flags.rename !== undefined,
+    replaceFiles: flags.replace !== undefined,
+    dropFiles: flags.drop !== undefined,
+    retry: flags.retry === true,
+    resendCreate: flags.resendCreate === true,
+    keepWaiting: flags.keepWaiting === true,
+    newSession: flags.newSession === true,
+    giveUp: flags.giveUp === true,
+  };
+  const [action, ...others] = (Object.keys(given) as CorrectionAction[]).filter((name) => given[name]);
+  if (action === undefined || others.length > 0) {
+    throw new UsageError(`Say one of ${Object.values(FLAGS).join(', ')}.`);
+  }
+  if (flags.maxCredits !== undefined && action !== 'retry') {
+    throw new UsageError('--max-credits goes with --retry.');
+  }
+  if (flags.acceptSecondCharge === true && action !== 'resendCreate' && action !== 'newSession') {
+    throw new UsageError('--accept-second-charge goes with --resend-create or --new-session.');
+  }
+  return action;
+}
+
+interface Replacement {
+  /** As the user named it. */
+  file: string;
+  source: Source;
+}
+
+/** @throws UsageError where a `--replace` is none, or the new source is none. */
+async function replacementsOf(
+  values: readonly string[],
+  rules: Pick<SourceRules, 'allowPrivateUrls' | 'warn'>,
+): Promise<Replacement[]> {
+  return Promise.all(
+    values.map(async (value) => {
+      const pair = pairOf(value);
+      if (pair === undefined) {
+        throw new UsageError('--replace must be FILE=NEW, where FILE is a number or a source: 3=https://….');
+      }
+      const [file, url] = pair;
+      const what = /^\d+$/.test(file) ? `The new source of file ${file}` : 'A new source';
+      return { file, source: await sourceFrom(url, what, rules) };
+    }),
+  );
+}
+
+/** @throws UsageError where a new source is that of another file. */
+function numbered(replacements: Replacement[], snapshot: Snapshot): NonNullable<Correction['replacements']> {
+  const files = filesOf(snapshot);
+  const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
+  for (const [index, { file, source }] of named.entries()) {
+    const identity = urlIdentity(source.url);
+    const twin =
+      named.slice(0, index).find((other) => urlIdentity(other.source.url) === identity)?.file ??
+      // Of the other files only the label is known, which has no query.
+      files?.find(
+        ({ number, label, state }) =>
+          state !== 'dropped' &&
+          label === source.label &&
+          identity.endsWith('?') &&
+          !named.some((one) => one.file === number),
+      )?.number;
+    if (twin === undefined) continue;
+    throw new UsageError(
+      `The new source of file ${file} is that of file ${twin}. A clip counts once however often it is uploaded.`,
+    );
+  }
+  return named;
+}
+
+/** @returns undefined where no worker answers. */
+function filesOf({ progress }: Snapshot): FileProgress[] | undefined {
+  return progress?.files;
+}
+
+/**
+ * The number of a file that was named by number, URL, label or, as it is shown, the last part of it.
+ *
+ * @throws UsageError where none or more than one fits.
+ */
+export function numberOf(file: string, files: readonly FileProgress[] | undefined): number {
+  if (/^\d+$/.test(file)) return Number(file);
+  if (files === undefined) {
+    throw new CommandError(
+      'No worker answers, so files are known by number only. Start one with `tunesmith worker`.',
+    );
+  }
+  const label = URL.canParse(file) ? labelOf(new URL(file)) : file;
+  const whole = files.filter((one) => one.label === label || one.label === file);
+  const fitting = whole.length > 0 ? whole : files.filter((one) => one.label.endsWith(`/${file}`));
+  const [found, ...others] = fitting;
+  if (found === undefined)
+    throw new UsageError(`No file of the training is ${label}. Files have numbers too.`);
+  if (others.length === 0) return found.number;
+  const numbers = fitting.map(({ number }) => number).join(' and ');
+  throw new UsageError(`Files ${numbers} are both ${label}: name it by number.`);
+}
+
+/** The workflow speaks of fields; here they are flags. */
+function asFlags(sentence: string): string {
+  return sentence
+    .replaceAll('acceptSecondCharge', '--accept-second-charge')
+    .replaceAll('maxCredits', '--max-credits');
+}

@@ -1,0 +1,144 @@
+/**
+ * Client side: following as `train`, `watch` and `fix` do it, and the result that a training ends with.
+ */
+import { readSettings } from '../../temporal/settings.js';
+import { attachFollower } from '../../temporal/background.js';
+import { connect, type Connected } from '../connect.js';
+import { receiptWords, resultLines } from '../draw.js';
+import { CommandError, Exit } from '../exit.js';
+import { exitOf, follow } from '../follow.js';
+import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
+import { SaveFile } from '../saveFile.js';
+import type { Snapshot } from '../snapshot.js';
+import { asCalled, type JsonFlag, sayIfNoWorker } from './common.js';
+
+export interface FollowFlags extends JsonFlag {
+  detach?: boolean;
+  wait?: number;
+}
+
+/**
+ * Follows until there is a reason to stop, and says what the reason was.
+ *
+ * @param savePath file of `--save`; absolute.
+ */
+export async function followTo(
+  workflowId: string,
+  connected: Connected,
+  output: Output,
+  flags: FollowFlags,
+  io: Io,
+  savePath?: string,
+): Promise<number> {
+  const program = programIn(io.env);
+  const comeBack = `${program} watch ${workflowId}`;
+  const saveFile = (say: (line: string) => void): SaveFile | undefined =>
+    savePath === undefined ? undefined : new SaveFile(savePath, connected.worker?.keyFingerprint, say);
+  if (flags.detach === true) {
+    const seenAt = new Date().toISOString();
+    const snapshot = await connected.trainings.look(workflowId);
+    output.json(recordOf(snapshot));
+    saveFile(output.say)?.take(snapshot, seenAt);
+    sayIfNoWorker(snapshot, output);
+    output.say(`It goes on by itself. To come back: ${comeBack}`);
+    return Exit.stillRunning;
+  }
+  const settings = readSettings(io.env);
+  const release = connected.isOwn ? attachFollower(settings) : (): void => undefined;
+  const interrupted = untilInterrupted();
+  let current = connected;
+  const view = output.follower(({ runId }) => current.uiOf(workflowId, runId));
+  // Through the view: a line written past it would break the picture in two.
+  const note = (line: string): void => {
+    view.note(asCalled(line, io));
+  };
+  const save = saveFile(note);
+  let seenAt = '';
+  try {
+    const { exit, last } = await follow({
+      look: () => {
+        seenAt = new Date().toISOString();
+        return current.trainings.look(workflowId);
+      },
+      reconnect: async () => {
+        const next = await connect(settings, { purpose: 'if-state', env: io.env, say: note });
+        if (next === undefined) throw new CommandError('The state of the background server is gone.');
+        if (current !== connected) await current.close();
+        current = next;
+      },
+      isOwn: connected.isOwn,
+      show: {
+        snapshot: (snapshot) => {
+          view.snapshot(snapshot);
+          save?.take(snapshot, seenAt);
+        },
+        note,
+      },
+      interrupted: interrupted.signal,
+      waitMs: flags.wait,
+      workerCommand: `${program} worker`,
+    });
+    view.end();
+    if (exit === Exit.done) return await tellResult(current, workflowId, output, { onlyModelId: true });
+    sayWhy(exit, last, comeBack, output);
+    return exit;
+  } finally {
+    view.end();
+    interrupted.dispose();
+    release();
+    if (current !== connected) await current.close();
+  }
+}
+
+function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output: Output): void {
+  const receipt = last?.progress?.receipt ?? last?.memo.receipt;
+  const spent = receipt === undefined ? '' : ` So far: ${receiptWords(receipt)}.`;
+  if (exit === Exit.interrupted || exit === Exit.stillRunning) {
+    output.say(`The training goes on.${spent} To come back: ${comeBack}`);
+  } else if (last?.status === 'running') {
+    const { attention } = last.progress ?? last.memo;
+    const who = attention?.nextTryAt === undefined ? 'It waits for you.' : 'It goes on by itself, or by you.';
+    output.say(`${who}${spent} Answer with one of the commands above; then: ${comeBack}`);
+  } else if (last !== undefined) {
+    output.say(`Ended: ${last.status}.${spent}`);
+  }
+}
+
+export async function tellResult(
+  { trainings }: Connected,
+  workflowId: string,
+  output: Output,
+  { onlyModelId = false } = {},
+): Promise<number> {
+  const snapshot = await trainings.look(workflowId);
+  if (snapshot.status === 'completed') {
+    const result = await trainings.result(workflowId);
+    output.json({ type: 'result', version: JSON_VERSION, workflowId, ...result });
+    for (const line of onlyModelId ? [result.modelId] : resultLines(result)) output.data(line);
+    return Exit.done;
+  }
+  output.json(recordOf(snapshot));
+  output.say(
+    `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${receiptWords(snapshot.memo.receipt)}.`,
+  );
+  sayIfNoWorker(snapshot, output);
+  return exitOf(snapshot) ?? Exit.stillRunning;
+}
+
+/** The first Ctrl-C (or SIGTERM) ends the following; a second one ends the process at once, as usual. */
+export function untilInterrupted(signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): {
+  signal: AbortSignal;
+  dispose: () => void;
+} {
+  const controller = new AbortController();
+  const stop = (): void => {
+    controller.abort();
+    // Not at once: what restores the cursor ends the process when it finds itself the only listener.
+    setImmediate(dispose);
+  };
+  const dispose = (): void => {
+    for (const signal of signals) process.off(signal, stop);
+  };
+  for (const signal of signals) process.on(signal, stop);
+  return { signal: controller.signal, dispose };
+}

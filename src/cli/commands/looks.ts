@@ -1,0 +1,90 @@
+/**
+ * Client side: commands that only look: `status`, `list`, `models`. None of them needs a worker.
+ */
+import { readSettings } from '../../temporal/settings.js';
+import { connect } from '../connect.js';
+import { listLines, modelLines, statusLines } from '../draw.js';
+import { Exit } from '../exit.js';
+import { exitOf } from '../follow.js';
+import { type Io, JSON_VERSION, Output, recordOf } from '../output.js';
+import { type JsonFlag, sayIfNoWorker, saying, withTraining } from './common.js';
+
+export interface LookFlags extends JsonFlag {
+  exitStatus?: boolean;
+}
+
+export async function status(id: string, flags: LookFlags, io: Io): Promise<number> {
+  return withTraining(id, flags, io, async (connected, workflowId, output) => {
+    const snapshot = await connected.trainings.look(workflowId);
+    output.json(recordOf(snapshot));
+    const { runId } = snapshot;
+    const ui = runId === '' ? undefined : connected.uiOf(workflowId, runId);
+    for (const line of statusLines(snapshot, ui, Date.now(), { ...output.canvas, isColored: false }))
+      output.data(line);
+    if (runId === '') output.say('The training itself is gone from the server: this is its record.');
+    sayIfNoWorker(snapshot, output);
+    return flags.exitStatus === true ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
+  });
+}
+
+export async function list(flags: LookFlags, io: Io): Promise<number> {
+  const settings = readSettings(io.env);
+  const output = new Output(io, flags.json === true);
+  const connected = await connect(settings, {
+    purpose: 'if-state',
+    env: io.env,
+    say: saying(output, io),
+  });
+  try {
+    const trainings = (await connected?.trainings.list()) ?? [];
+    output.json(trainings.map(recordOf));
+    for (const line of listLines(trainings)) output.data(line);
+    const running = trainings.find(({ status: word }) => word === 'running');
+    if (running !== undefined && connected !== undefined) {
+      sayIfNoWorker(await connected.trainings.look(running.workflowId), output);
+    }
+    const [newest] = trainings;
+    if (flags.exitStatus !== true || newest === undefined || connected === undefined) return Exit.done;
+    // Its record may know more of the charge than the list.
+    return exitOf(await connected.trainings.look(newest.workflowId)) ?? Exit.stillRunning;
+  } finally {
+    await connected?.close();
+  }
+}
+
+/** From the registry: Mountsea cannot list models. */
+export async function models(flags: JsonFlag, io: Io): Promise<number> {
+  const settings = readSettings(io.env);
+  const output = new Output(io, flags.json === true);
+  const connected = await connect(settings, {
+    purpose: 'if-state',
+    env: io.env,
+    say: saying(output, io),
+  });
+  try {
+    const records = (await connected?.trainings.records.list()) ?? [];
+    const trained = records.filter(({ modelId }) => modelId !== undefined);
+    const here = trained.filter(({ origin }) => origin === settings.origin);
+    output.json(
+      here.map(({ workflowId, name, modelId, sessionId, origin, clips, receipt, startedAt, updatedAt }) => ({
+        type: 'model',
+        version: JSON_VERSION,
+        workflowId,
+        name,
+        modelId,
+        sessionId,
+        origin,
+        clips,
+        receipt,
+        startedAt,
+        trainedAt: updatedAt,
+      })),
+    );
+    for (const line of modelLines(here)) output.data(line);
+    const others = trained.length - here.length;
+    if (others > 0) output.say(`${others} more are of other APIs than ${settings.origin}.`);
+    return Exit.done;
+  } finally {
+    await connected?.close();
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Client side: commands that are processes, or start some: `up`, `down`, `worker`, `sandbox`, `demo`. No other command
+ * loads the worker's native module.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { attachFollower, stopBackground } from '../../temporal/background.js';
+import { cacheFolder, readSettings } from '../../temporal/settings.js';
+import { Exit, UsageError } from '../exit.js';
+import { type Io, JSON_VERSION, Output } from '../output.js';
+import { connectOrSay, type JsonFlag, pathFrom } from './common.js';
+import { untilInterrupted } from './following.js';
+
+export async function up(flags: { record?: string; background?: boolean }, io: Io): Promise<void> {
+  const [{ runHost }, { installQuietLogger, startWorker }] = await Promise.all([
+    import('../../temporal/host.js'),
+    import('../../worker.js'),
+  ]);
+  installQuietLogger();
+  await runHost(readSettings(io.env), {
+    mode: flags.background === true ? 'background' : 'foreground',
+    startWorker,
+    say: (line) => io.stderr.write(`${line}\n`),
+    env: io.env,
+    ...(flags.record === undefined ? {} : { recordDir: pathFrom(flags.record, io) }),
+  });
+}
+
+export async function down(flags: JsonFlag, io: Io): Promise<void> {
+  const output = new Output(io, flags.json === true);
+  const outcome = await stopBackground(readSettings(io.env));
+  output.json({ type: 'down', version: JSON_VERSION, outcome });
+  output.say(outcome === 'stopped' ? 'Stopped. Trainings go on when it is back.' : 'Nothing was running.');
+}
+
+export async function worker(flags: { record?: string }, io: Io): Promise<void> {
+  const settings = readSettings(io.env);
+  if (settings.apiKey() === undefined) {
+    throw new UsageError(
+      'The worker needs the Mountsea API key: set MOUNTSEA_API_KEY or MOUNTSEA_API_KEY_FILE.',
+    );
+  }
+  const output = new Output(io, false);
+  const connected = await connectOrSay(settings, output, io, {
+    purpose: settings.temporal === undefined ? 'train' : 'if-state',
+  });
+  const { address, isOwn } = connected;
+  await connected.close();
+  const release = isOwn ? attachFollower(settings) : (): void => undefined;
+  try {
+    const { installQuietLogger, startWorker } = await import('../../worker.js');
+    installQuietLogger();
+    const running = await startWorker({
+      address,
+      settings,
+      ...(flags.record === undefined ? {} : { recordDir: pathFrom(flags.record, io) }),
+    });
+    output.say(
+      `Worker for ${running.affinity.origin} (key ${running.affinity.keyFingerprint}) is running. Ctrl-C ends it.`,
+    );
+    await running.done;
+  } finally {
+    release();
+  }
+}
+
+export async function sandbox(options: string[]): Promise<number> {
+  const path = fileURLToPath(new URL('../../sandbox/main.js', import.meta.url));
+  const child = spawn(process.execPath, [path, ...options], { stdio: 'inherit' });
+  // Ctrl-C reaches the child as well, which ends in its own way; this process waits for it.
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on('SIGINT', pass).on('SIGTERM', pass);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  process.off('SIGINT', pass).off('SIGTERM', pass);
+  return code ?? Exit.interrupted;
+}
+
+/** @param run runs a command line of ours. */
+export async function demo(
+  flags: { keep?: boolean; realTime?: boolean },
+  io: Io,
+  run: (argv: string[], io: Io) => Promise<number>,
+): Promise<number> {
+  const { runDemo } = await import('../demo/demo.js');
+  // Also when its terminal closes: it stops everything that it started.
+  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM', 'SIGHUP']);
+  try {
+    return await runDemo({
+      keep: flags.keep === true,
+      realTime: flags.realTime === true,
+      cache: cacheFolder(),
+      run: (argv, env) => run(argv, { ...io, env }),
+      say: (line) => io.stderr.write(`${line}\n`),
+      signal: interrupted.signal,
+    });
+  } finally {
+    interrupted.dispose();
+  }
+}

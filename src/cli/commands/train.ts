@@ -1,0 +1,312 @@
+/**
+ * Client side: `train`. Everything that can be seen to be wrong is seen before anything is started.
+ */
+import type { TrainingRecord } from '../../contract/record.js';
+import {
+  type AdoptedSession,
+  type BadFilePolicy,
+  CREATE_CREDITS,
+  type Source,
+  type TrainCustomModelInput,
+  TRAINING_DEFAULTS,
+  type TrainingOptions,
+} from '../../contract/training.js';
+import { readSettings, type Settings } from '../../temporal/settings.js';
+import {
+  filesOfClips,
+  knownSession,
+  matchClips,
+  namedClips,
+  openingOf,
+  requireOneWay,
+  savedSources,
+  withClipSources,
+} from '../adopt.js';
+import { againCommand } from '../commandLine.js';
+import type { Connected } from '../connect.js';
+import { receiptWords } from '../draw.js';
+import { Exit, exitOfEnd, UsageError } from '../exit.js';
+import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
+import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
+import { modelOfRecord } from '../snapshot.js';
+import { sourcesFrom } from '../sources.js';
+import { connectOrSay, pathFrom } from './common.js';
+import { type FollowFlags, followTo, tellResult } from './following.js';
+
+export interface TrainFlags extends FollowFlags {
+  name?: string;
+  yes?: boolean;
+  onBadFile?: BadFilePolicy;
+  minClips?: number;
+  concurrency?: number;
+  maxCredits?: number;
+  uploadCredits?: number;
+  retryRefunded?: boolean;
+  session?: string;
+  clip?: string[];
+  adopt?: string;
+  save?: string;
+  again?: string | true;
+  parkFor?: number;
+  record?: string;
+}
+
+/** What the user wants, as far as it can be told without a server. */
+interface Wish {
+  input: TrainCustomModelInput;
+  /** The file of `--adopt`. */
+  saved?: TrainingRecord;
+  savePath?: string;
+}
+
+/** @param argv the whole command, to be shown with a flag more. */
+export async function train(
+  urls: string[],
+  flags: TrainFlags,
+  argv: readonly string[],
+  io: Io,
+): Promise<number> {
+  const settings = readSettings(io.env);
+  const output = new Output(io, flags.json === true);
+  requireOneWay(flags);
+  const saved = flags.adopt === undefined ? undefined : readSaveFile(pathFrom(flags.adopt, io));
+  const done = saved === undefined ? undefined : modelOfRecord(saved);
+  if (saved !== undefined && done !== undefined) {
+    output.json({ type: 'result', version: JSON_VERSION, workflowId: saved.workflowId, ...done });
+    output.say(`"${saved.name}" is trained already; nothing is started.`);
+    output.data(done.modelId);
+    return Exit.done;
+  }
+  const wish = await wishOf(urls, flags, saved, settings, output, io);
+  const recordDir = flags.record === undefined ? undefined : pathFrom(flags.record, io);
+  const connected = await connectOrSay(settings, output, io, {
+    purpose: 'train',
+    ...(recordDir === undefined ? {} : { recordDir }),
+  });
+  try {
+    return await trainOn(connected, wish, flags, argv, output, io);
+  } finally {
+    await connected.close();
+  }
+}
+
+async function wishOf(
+  urls: string[],
+  flags: TrainFlags,
+  saved: TrainingRecord | undefined,
+  settings: Settings,
+  output: Output,
+  io: Io,
+): Promise<Wish> {
+  const { origin, allowPrivateUrls, timeScale } = settings;
+  const { minClips = TRAINING_DEFAULTS.minClips } = flags;
+  const name = flags.name ?? saved?.name;
+  if (name === undefined) throw new UsageError('--name is needed: the name of the model.');
+  if (name.trim() === '') throw new UsageError('--name must not be empty.');
+  if (saved !== undefined) requireAdoptable(saved, origin);
+  const clips = namedClips(flags.clip ?? []);
+  const args = saved !== undefined && urls.length === 0 ? savedSources(saved) : urls;
+  const sources = await sourcesFrom(withClipSources(args, clips), {
+    minClips,
+    allowPrivateUrls,
+    warn: output.say,
+  });
+  const sessionId = flags.session ?? saved?.sessionId;
+  let session: AdoptedSession | undefined;
+  if (saved !== undefined && sessionId !== undefined) {
+    session = {
+      sessionId,
+      clips: matchClips(sources, saved.clips),
+      openedAt: openingOf(saved.startedAt, saved.receipt.create.attempts),
+    };
+  } else if (sessionId !== undefined) {
+    session = { sessionId, clips: filesOfClips(sources, clips) };
+  }
+  const input: TrainCustomModelInput = {
+    name,
+    origin,
+    sources,
+    ...optionsOf(flags),
+    ...(timeScale === 1 ? {} : { timeScale }),
+    ...(session === undefined ? {} : { session }),
+  };
+  // Which clips a session has may be known to the server only.
+  const isComplete = flags.session === undefined || flags.clip !== undefined;
+  requireBudget(input, isComplete ? uploadsOf(input) : 0);
+  const savePath = flags.save === undefined ? undefined : pathFrom(flags.save, io);
+  if (savePath !== undefined) requireOwnSaveFile(savePath, { name, sessionId });
+  return {
+    input,
+    ...(saved === undefined ? {} : { saved }),
+    ...(savePath === undefined ? {} : { savePath }),
+  };
+}
+
+function optionsOf(flags: TrainFlags): TrainingOptions {
+  const { minClips, onBadFile, concurrency, parkFor, maxCredits, uploadCredits, retryRefunded } = flags;
+  return {
+    ...(minClips === undefined ? {} : { minClips }),
+    ...(onBadFile === undefined ? {} : { onBadFile }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(parkFor === undefined ? {} : { parkForMs: parkFor }),
+    ...(maxCredits === undefined ? {} : { maxCredits }),
+    ...(uploadCredits === undefined ? {} : { uploadCredits }),
+    ...(retryRefunded === undefined ? {} : { retryRefunded }),
+  };
+}
+
+function requireAdoptable({ name, sessionId, origin: saved }: TrainingRecord, origin: string): void {
+  if (sessionId === undefined) {
+    throw new UsageError(
+      `The file of --adopt has no session: nothing of "${name}" is paid for yet. Train without --adopt.`,
+    );
+  }
+  if (saved === origin) return;
+  throw new UsageError(`The file of --adopt is of ${saved}, but this command is for ${origin}.`);
+}
+
+/** Files that have no clip yet. */
+function uploadsOf({ sources, session }: TrainCustomModelInput): number {
+  return sources.length - (session?.clips.length ?? 0);
+}
+
+/** An upload that leaves no room for create is spent in vain. */
+function requireBudget(
+  { maxCredits, uploadCredits = TRAINING_DEFAULTS.uploadCredits }: TrainCustomModelInput,
+  uploads: number,
+): void {
+  const least = uploads * uploadCredits + CREATE_CREDITS;
+  if (maxCredits === undefined || maxCredits >= least) return;
+  throw new UsageError(
+    `--max-credits ${maxCredits} cannot pay for this training: ${uploads} uploads at ${uploadCredits} credits (--upload-credits) and create at ${CREATE_CREDITS} come to ${least}. Nothing was started.`,
+  );
+}
+
+async function trainOn(
+  connected: Connected,
+  wish: Wish,
+  flags: TrainFlags,
+  argv: readonly string[],
+  output: Output,
+  io: Io,
+): Promise<number> {
+  const { saved, savePath } = wish;
+  const { trainings, isOwn, worker } = connected;
+  let { input } = wish;
+  if (flags.session !== undefined) input = await withKnownSession(input, flags, connected, output);
+  const savedKey = saved?.keyFingerprint;
+  if (savedKey !== undefined && worker !== undefined && worker.keyFingerprint !== savedKey) {
+    output.say(
+      `The file of --adopt was written with another API key (${savedKey}, here ${worker.keyFingerprint}): a session belongs to the account of its key.`,
+    );
+  }
+  // Only the worker of our own server shares this disk.
+  if (savePath !== undefined && isOwn) input = { ...input, saveFile: savePath };
+  const { workflowId, how, ignored, savesElsewhere } = await trainings.start(input, flags.again);
+  if (how === 'found') return tellFound(workflowId, connected, flags, argv, savePath, output, io);
+  if (how === 'started') {
+    output.say(`Started ${workflowId}.`);
+    sayBudget(input, output);
+  } else {
+    output.say(`It runs already: attached to ${workflowId}. Nothing more is spent.`);
+  }
+  if (ignored.length > 0) {
+    output.say(`It was started with other options; ignored here: ${ignored.map(flagOf).join(', ')}.`);
+  }
+  if (savePath !== undefined && !isOwn) {
+    output.say(
+      `The worker may be on another machine, so ${savePath} is kept current only while a command like this one follows.`,
+    );
+  } else if (savePath !== undefined && how === 'attached' && savesElsewhere) {
+    output.say(
+      `It was started without this --save file: ${savePath} is kept current only while this command follows.`,
+    );
+  }
+  return followTo(workflowId, connected, output, flags, io, savePath);
+}
+
+function sayBudget(
+  { maxCredits, uploadCredits = TRAINING_DEFAULTS.uploadCredits }: TrainCustomModelInput,
+  output: Output,
+): void {
+  if (maxCredits === undefined) return;
+  output.say(
+    `At most ${maxCredits} credits: create counts as ${CREATE_CREDITS}, an upload as ${uploadCredits} (an assumption until the ledger shows its price; --upload-credits), and what is unknown as spent.`,
+  );
+}
+
+/** What this server remembers of the session: since when it may have had a create, and its clips where none are named. */
+async function withKnownSession(
+  input: TrainCustomModelInput,
+  flags: TrainFlags,
+  { trainings }: Connected,
+  output: Output,
+): Promise<TrainCustomModelInput> {
+  const { session, sources } = input;
+  if (session === undefined) return input;
+  const { sessionId } = session;
+  const [seen, records] = await Promise.all([trainings.list(), trainings.records.list()]);
+  const known = knownSession(sessionId, seen, records);
+  const clips = flags.clip === undefined ? matchClips(sources, known?.clips ?? []) : session.clips;
+  const next: TrainCustomModelInput = {
+    ...input,
+    session: { ...session, clips, ...(known === undefined ? {} : { openedAt: known.openedAt }) },
+  };
+  requireBudget(next, uploadsOf(next));
+  output.say(clipsSentence(sessionId, clips, sources, known !== undefined || flags.clip !== undefined));
+  return next;
+}
+
+function clipsSentence(
+  sessionId: string,
+  clips: AdoptedSession['clips'],
+  sources: readonly Source[],
+  isKnown: boolean,
+): string {
+  if (!isKnown) {
+    return `This server knows no clips of session ${sessionId}: all ${sources.length} files are uploaded into it. (--clip ID=SOURCE names those that are there.)`;
+  }
+  return `Session ${sessionId}: ${clips.length} of ${sources.length} files have their clips, which are paid for.`;
+}
+
+/** The same content was trained before, and that training has ended. */
+async function tellFound(
+  workflowId: string,
+  connected: Connected,
+  flags: TrainFlags,
+  argv: readonly string[],
+  savePath: string | undefined,
+  output: Output,
+  io: Io,
+): Promise<number> {
+  const seenAt = new Date().toISOString();
+  const snapshot = await connected.trainings.look(workflowId);
+  if (savePath !== undefined) new SaveFile(savePath, undefined, output.say).take(snapshot, seenAt);
+  if (snapshot.status === 'completed') {
+    output.say(`${workflowId} has trained this already; nothing is spent.`);
+    return tellResult(connected, workflowId, output, { onlyModelId: true });
+  }
+  const program = programIn(io.env);
+  const { status, memo } = snapshot;
+  const { sessionId, receipt } = memo;
+  output.json(recordOf(snapshot));
+  output.say(`${workflowId} ended before: ${status}. ${receiptWords(receipt)}.`);
+  const again = againCommand(program, argv, flags.again);
+  const isAdopting = flags.session !== undefined || flags.adopt !== undefined;
+  if (sessionId === undefined || isAdopting) {
+    output.say(`To train the same content once more:\n  ${again}`);
+  } else {
+    const asked =
+      receipt.create.verdict === 'not-charged' ? '' : ' (it is asked first what became of its create)';
+    output.say(
+      `To go on with session ${sessionId} and the clips that are paid for${asked}:\n  ${againCommand(program, argv, flags.again, sessionId)}`,
+    );
+    output.say(`To train from the beginning, with all uploads paid again:\n  ${again}`);
+  }
+  output.say(`(${program} status ${workflowId})`);
+  return exitOfEnd(receipt.create.verdict);
+}
+
+function flagOf(option: string): string {
+  return `--${option.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

@@ -1,0 +1,123 @@
+/**
+ * Client side: one look at a training, whatever it comes from: its memo, its query, or, when the training itself is gone,
+ * its record.
+ */
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import { TRAINING_MEMO } from '../contract/messages.js';
+import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
+import type { TrainingRecord } from '../contract/record.js';
+import type { TrainedModel } from '../contract/training.js';
+
+export type TrainingStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out';
+
+/** One look at a training. */
+export interface Snapshot {
+  workflowId: string;
+  /** Empty where only the record is left. */
+  runId: string;
+  status: TrainingStatus;
+  /** With the receipt of the record where that one is newer. */
+  memo: TrainingMemo;
+  /** Absent where no worker answered, or where the training has ended. */
+  progress?: TrainingProgress;
+  /** Of a training that has ended, where it was looked up. */
+  record?: TrainingRecord;
+}
+
+export type Described = Pick<
+  WorkflowExecutionDescription,
+  'workflowId' | 'runId' | 'status' | 'memo' | 'startTime'
+>;
+
+const STATUSES: Record<string, TrainingStatus> = {
+  RUNNING: 'running',
+  CONTINUED_AS_NEW: 'running',
+  PAUSED: 'running',
+  COMPLETED: 'completed',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+  TERMINATED: 'terminated',
+  TIMED_OUT: 'timed-out',
+};
+
+export function snapshotOf({ workflowId, runId, status, memo, startTime }: Described): Snapshot {
+  const at = startTime.toISOString();
+  return {
+    workflowId,
+    runId,
+    status: STATUSES[status.name] ?? 'running',
+    // A training that somebody started past us has no memo before its first workflow task.
+    memo: (memo?.[TRAINING_MEMO] as TrainingMemo | undefined) ?? {
+      name: workflowId,
+      origin: '',
+      phase: 'preparing',
+      startedAt: at,
+      phaseSince: at,
+      fileCounts: {},
+      fileTotal: 0,
+      uploads: [],
+      receipt: {
+        create: {
+          verdict: 'unknown',
+          sends: 0,
+          evidence: ['the training has not said anything yet'],
+          attempts: [],
+        },
+        uploads: { calls: 0, credits: 'unknown' },
+      },
+    },
+  };
+}
+
+/** What a record tells of a training that the server has forgotten. */
+export function snapshotOfRecord(record: TrainingRecord): Snapshot {
+  const { workflowId, name, origin, sessionId, modelId, end, sources, clips, receipt } = record;
+  // One that was terminated could not write its end down.
+  const status = { done: 'completed', failed: 'failed', cancelled: 'cancelled', open: 'terminated' } as const;
+  return {
+    workflowId,
+    runId: '',
+    status: status[end],
+    memo: {
+      name,
+      origin,
+      phase: end === 'open' ? 'failed' : end,
+      startedAt: record.startedAt,
+      phaseSince: record.updatedAt,
+      finishedAt: record.updatedAt,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(modelId === undefined ? {} : { modelId }),
+      receipt,
+      uploads: clips.map(({ file, source, clipId }) => ({ file, label: source, clipId })),
+      fileCounts: { ready: clips.length },
+      fileTotal: sources.length,
+    },
+    record,
+  };
+}
+
+/** An ended training with what its record says: receipts that were provisional are settled there. */
+export function withRecord(snapshot: Snapshot, record: TrainingRecord | undefined): Snapshot {
+  const { memo } = snapshot;
+  // The end of a training that was terminated is in no record.
+  const isNewer =
+    record !== undefined && record.end !== 'open' && record.updatedAt >= (memo.finishedAt ?? memo.phaseSince);
+  return isNewer ? { ...snapshot, memo: { ...memo, receipt: record.receipt }, record } : snapshot;
+}
+
+/** The result of a training that only its record remembers. Its story is gone. */
+export function modelOfRecord(record: TrainingRecord): TrainedModel | undefined {
+  const { modelId, name, sessionId, origin, clips, receipt, startedAt, updatedAt } = record;
+  if (modelId === undefined) return undefined;
+  return {
+    modelId,
+    name,
+    sessionId: sessionId ?? '',
+    origin,
+    clips,
+    receipt,
+    timeline: [],
+    startedAt,
+    finishedAt: updatedAt,
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * Contract: the account workflow, one for each API origin. It keeps what several trainings share: which training owns a
+ * session, which create may be sent, which were accepted, how soon charges appeared (design, sections 2 and 5). All its
+ * updates may be repeated: Temporal repeats the activities that send them.
+ */
+export const ACCOUNT_WORKFLOW = 'account';
+export const CLAIM_SESSION_UPDATE = 'claimSession';
+export const REQUEST_SEND_UPDATE = 'requestSend';
+export const REPORT_SEND_UPDATE = 'reportSend';
+export const CLOSE_TRAINING_UPDATE = 'closeTraining';
+export const ACCOUNT_QUERY = 'account';
+
+/** The decision to spend that starting a training is; others are named by the id of the attention that allowed them. */
+export const FIRST_DECISION = 'first';
+
+/** Which execution asks. */
+export interface Asker {
+  workflowId: string;
+  runId: string;
+}
+
+export interface ClaimSession extends Asker {
+  sessionId: string;
+  /** The session that a person gave up for this one. */
+  replaces?: string;
+  /** An owner that was seen to have ended. */
+  takeOverFrom?: string;
+}
+
+export type ClaimAnswer =
+  | {
+      kind: 'owned';
+      /** The session of this training: the one asked for, or the one that it owns already. */
+      sessionId: string;
+      /** The run that claimed it. Another run of the same training is a reset one. */
+      firstRunId: string;
+    }
+  /** Somebody else's. */
+  | { kind: 'refused'; owner: string };
+
+export interface RequestSend extends Asker {
+  sessionId: string;
+  keyFingerprint: string;
+  /** `FIRST_DECISION`, or the id of an attention; `+` behind it for the one send that a proof allows. */
+  decision: string;
+  /** Decisions whose outcome this run knows, or is about to find out. */
+  known: string[];
+  /** How long the grant holds, ms: from baseline to answer. */
+  grantMs: number;
+  /** Where another one is sending: how far apart the next tries of those that wait are, ms. */
+  slotMs: number;
+}
+
+export type SendAnswer =
+  | { kind: 'go'; until: number }
+  /** Another create of this key is between send and answer. */
+  | { kind: 'wait'; notBefore: number }
+  /** Another run of this training had the same grant and may have sent (a reset in the Web UI). */
+  | { kind: 'may-have-sent'; sessionId: string; decision: string; grantedAt: number }
+  /** It was sent and accepted already, by another run. */
+  | { kind: 'accepted'; sessionId: string; decision: string; sentAt: number; acceptedAt: number };
+
+export interface ReportSend extends Asker {
+  sessionId: string;
+  keyFingerprint: string;
+  decision: string;
+  sentAt: number;
+  outcome: 'accepted' | 'not-accepted' | 'in-doubt';
+}
+
+/** A create row as a training saw it. */
+export interface SeenRow {
+  id: string;
+  at: number;
+  amount: number;
+  /** When it was first seen. */
+  seenAt: number;
+  /** The last look before that, which did not see it. */
+  unseenAt?: number;
+}
+
+export interface CloseTraining extends Asker {
+  keyFingerprint: string;
+  /** From the accepted create to the model, ms; absent where there is none. */
+  trainingMs?: number;
+  /** Create rows of the time of this training. */
+  rows: SeenRow[];
+  /** When the training was first seen to have ended; a row that was seen before it appeared early. */
+  endSeenAt?: number;
+  /** Dearest upload seen in the ledger, credits. */
+  uploadCredits?: number;
+  /** How far Mountsea's clock may be from ours, and how long after a send it may be booked, ms. */
+  skewMs: number;
+  bookingMs: number;
+}
+
+/** Answer of `closeTraining`: what the account makes of the rows, since it knows all creates of the key. */
+export interface ClosedTraining {
+  /** What each accepted create of this training was charged, where the ledger proves it, by decision; `id` where only one row fits. */
+  rows: Record<string, { id?: string; amount: number }>;
+  /** Refund rows that only this training's creates can explain, by decision. */
+  refunds: Record<string, { id: string; amount: number }>;
+}
+
+/** A create that was accepted. */
+export interface AcceptedCreate {
+  workflowId: string;
+  sessionId: string;
+  keyFingerprint: string;
+  decision: string;
+  sentAt: number;
+  acceptedAt: number;
+  /** Its ledger row, where that is known. */
+  rowId?: string;
+}
+
+/** A create whose outcome nobody knows. */
+export interface DoubtfulCreate {
+  workflowId: string;
+  keyFingerprint: string;
+  decision: string;
+  sentAt: number;
+}
+
+export interface AccountQuestion {
+  workflowId: string;
+  keyFingerprint: string;
+  /** Creates accepted before this are left out, ms since 1970. */
+  since: number;
+}
+
+/** What the account workflow knows of use to one training. */
+export interface AccountFacts {
+  /** The session that the asking training owns. */
+  session?: { sessionId: string; firstRunId: string };
+  /** Of the asking training's key. */
+  accepted: AcceptedCreate[];
+  inDoubt: DoubtfulCreate[];
+  /** False: there were more accepted creates since then than are kept. */
+  isComplete: boolean;
+  charges: ChargeTiming;
+  /** The last trainings, newest last, ms. */
+  trainingsMs: number[];
+  /** Dearest upload seen in the ledger of this key, credits. */
+  uploadCredits?: number;
+}
+
+/** How soon charges of this key were seen. */
+export interface ChargeTiming {
+  /** Longest time from an accepted send to its row seen, ms; absent where none was seen. */
+  longestMs?: number;
+  /** An accepted create of this origin had its row before its training ended. */
+  areEarly: boolean;
+}
+
+/** What is known before anything was learned, or where the account workflow does not exist yet. */
+export const NO_FACTS: AccountFacts = {
+  accepted: [],
+  inDoubt: [],
+  isComplete: true,
+  charges: { areEarly: false },
+  trainingsMs: [],
+};

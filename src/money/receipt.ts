@@ -1,0 +1,127 @@
+/**
+ * Pure: adds up what a training cost. Unknown stays unknown, and counts as spent where a budget is asked about.
+ */
+import type { ClosedTraining } from '../contract/account.js';
+import { type CreateQuestion, type Doubt, graceEnd, judgeLedger } from './verdict.js';
+import {
+  type ChargeVerdict,
+  CREATE_CREDITS,
+  type CreateAttempt,
+  type Receipt,
+  TRAINING_DEFAULTS,
+} from '../contract/training.js';
+
+const ATTEMPTS_KEPT = 20;
+
+/** The receipt of a training that has sent nothing. */
+export function emptyReceipt(): Receipt {
+  return {
+    create: { verdict: 'not-charged', sends: 0, evidence: ['create was not sent'], attempts: [] },
+    uploads: { calls: 0, credits: 'unknown' },
+  };
+}
+
+/** What all attempts together come to. `sends` counts also those that are no longer listed. */
+export function createReceipt(attempts: CreateAttempt[], sends: number): Receipt['create'] {
+  const newest = attempts.at(-1);
+  const verdict = verdictOf(attempts);
+  const credits = attempts.reduce((sum, attempt) => sum + (attempt.credits ?? 0), 0);
+  return {
+    verdict,
+    ...(credits > 0 ? { credits } : {}),
+    sends,
+    ...(attempts.some(({ provisional }) => provisional === true) ? { provisional: true } : {}),
+    evidence: newest?.evidence ?? ['create was not sent'],
+    attempts: kept(attempts),
+  };
+}
+
+function verdictOf(attempts: CreateAttempt[]): ChargeVerdict {
+  if (attempts.some(({ verdict }) => verdict === 'unknown')) return 'unknown';
+  return attempts.some(({ verdict }) => verdict === 'charged') ? 'charged' : 'not-charged';
+}
+
+/** Attempts that cost nothing go first; one that did is never left out. */
+function kept(attempts: CreateAttempt[]): CreateAttempt[] {
+  const list = [...attempts];
+  while (list.length > ATTEMPTS_KEPT) {
+    const at = list.findIndex(({ verdict }) => verdict === 'not-charged');
+    if (at === -1) break;
+    list.splice(at, 1);
+  }
+  return list;
+}
+
+/** Prices that a budget counts with, credits. */
+export interface Prices {
+  /** Dearest upload that the ledger has shown. */
+  seenUpload?: number;
+  /** What the user said an upload costs. */
+  saidUpload?: number;
+}
+
+export function uploadPrice({ seenUpload, saidUpload }: Prices): number {
+  return seenUpload ?? saidUpload ?? TRAINING_DEFAULTS.uploadCredits;
+}
+
+/** The most that a training may have spent by now, credits. */
+export function mostSpent({ create, uploads }: Receipt, prices: Prices): number {
+  const creates = create.attempts.reduce((sum, { verdict, credits }) => {
+    if (verdict === 'not-charged') return sum;
+    return sum + (credits ?? CREATE_CREDITS);
+  }, 0);
+  const calls = uploads.calls * uploadPrice(prices);
+  return creates + (uploads.credits === 'unknown' ? calls : Math.max(uploads.credits, 0));
+}
+
+/** Puts into attempts what the ledger proves. Changes them. */
+export function applyClosed(attempts: CreateAttempt[], { rows, refunds }: ClosedTraining): void {
+  for (const attempt of attempts) {
+    const row = rows[attempt.decision];
+    if (row !== undefined && attempt.verdict === 'charged') {
+      attempt.credits = row.amount;
+      delete attempt.provisional;
+      if (row.id !== undefined) attempt.rowId = row.id;
+      const shown = row.id === undefined ? 'the ledger has a row for each create' : `ledger row ${row.id}`;
+      attempt.evidence = [...attempt.evidence, `${shown}: ${row.amount} credits`];
+    }
+    const refund = refunds[attempt.decision];
+    if (refund !== undefined && attempt.verdict === 'charged') refundAttempt(attempt, refund.id);
+  }
+}
+
+export function refundAttempt(attempt: CreateAttempt, rowId: string): void {
+  attempt.verdict = 'not-charged';
+  delete attempt.credits;
+  delete attempt.provisional;
+  attempt.evidence = [...attempt.evidence, `ledger row ${rowId} gives it back`];
+}
+
+/** A send that ended in doubt: only the ledger speaks of it, since the session may show a later one. Changes the attempt. */
+export function settleDoubt(
+  attempt: CreateAttempt,
+  question: Omit<Parameters<typeof judgeLedger>[0], 'doubts'>,
+): void {
+  if (attempt.verdict !== 'unknown') return;
+  const sentAt = Date.parse(attempt.sentAt);
+  const doubt: Doubt = {
+    decision: attempt.decision,
+    sentAt,
+    // Nobody knows when it was sent: then no row is proof.
+    sentBy: attempt.sentBy === undefined ? Infinity : Date.parse(attempt.sentBy),
+  };
+  const asked: Pick<CreateQuestion, 'doubts' | 'account' | 'times'> = { ...question, doubts: [doubt] };
+  const opinion = judgeLedger({ ...question, ...asked }, doubt);
+  if (opinion.kind === 'accepted') {
+    attempt.verdict = 'charged';
+    attempt.credits = opinion.amount;
+    if (opinion.rowId !== undefined) attempt.rowId = opinion.rowId;
+    attempt.evidence = [...attempt.evidence, opinion.says];
+  } else if (opinion.kind === 'clear' && question.look.at > graceEnd(asked)) {
+    attempt.verdict = 'not-charged';
+    attempt.evidence = [...attempt.evidence, opinion.says, 'the grace is over'];
+  } else {
+    // Why the ledger does not tell is all that is left to say.
+    attempt.evidence = [opinion.says];
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * Workflow sandbox, pure: the rules of the account workflow. Its state is plain JSON of bounded size: it is the input of
+ * the next run. What is forgotten here is still in the records (`contract/record.ts`).
+ */
+import type {
+  AcceptedCreate,
+  AccountFacts,
+  AccountQuestion,
+  ChargeTiming,
+  ClaimAnswer,
+  ClaimSession,
+  ClosedTraining,
+  CloseTraining,
+  DoubtfulCreate,
+  ReportSend,
+  RequestSend,
+  SendAnswer,
+} from '../contract/account.js';
+import type { CreateRow } from '../contract/money.js';
+import { type Explainer, fits, matchRows } from '../money/ledger.js';
+
+/** A training that owns a session. */
+interface Owner {
+  sessionId: string;
+  firstRunId: string;
+  /** Which run was granted each decision to spend. */
+  grants: Record<string, Grant>;
+  isClosed: boolean;
+  /** ms since 1970. */
+  touchedAt: number;
+}
+
+interface Grant {
+  runId: string;
+  sessionId: string;
+  grantedAt: number;
+  /** Set once a send under it was accepted. */
+  accepted?: { sentAt: number; acceptedAt: number };
+  /** The last send under it is proved to have had no effect: another run may have it. */
+  isRefuted?: boolean;
+}
+
+/** What is known of one key. */
+interface KeyState {
+  /** The create that is between send and answer. */
+  sending?: { workflowId: string; decision: string; until: number };
+  /** When the next of those that wait may ask again. */
+  nextSlotAt: number;
+  accepted: (AcceptedCreate & { closedAt?: number })[];
+  /** An accepted create sent before this is no longer listed. */
+  forgottenBefore: number;
+  inDoubt: DoubtfulCreate[];
+  longestChargeMs?: number;
+  uploadCredits?: number;
+}
+
+export interface AccountState {
+  /** By workflow id. */
+  owners: Record<string, Owner>;
+  /** By fingerprint. */
+  keys: Record<string, KeyState>;
+  /** What was sent with a key that is no longer kept was sent before this, ms since 1970. */
+  keysForgottenBefore: number;
+  /** A charge of this origin was seen before its training ended. */
+  areChargesEarly: boolean;
+  /** The last trainings, newest last, ms. */
+  trainingsMs: number[];
+}
+
+/** Sizes that keep the state under a few hundred kB. */
+const OWNERS_KEPT = 1_000;
+const CREATES_KEPT = 500;
+const DURATIONS_KEPT = 40;
+const KEYS_KEPT = 5;
+
+export function emptyAccount(): AccountState {
+  return { owners: {}, keys: {}, keysForgottenBefore: 0, areChargesEarly: false, trainingsMs: [] };
+}
+
+export class AccountBook {
+  readonly state: AccountState;
+
+  constructor(state: AccountState) {
+    this.state = state;
+  }
+
+  /** A session has one owner, and a training one session; only `replaces` and `takeOverFrom` change that. */
+  claim({ workflowId, runId, sessionId, replaces, takeOverFrom }: ClaimSession, now: number): ClaimAnswer {
+    const own = this.state.owners[workflowId];
+    if (own !== undefined && own.sessionId !== replaces) {
+      own.touchedAt = now;
+      own.isClosed = false;
+      return { kind: 'owned', sessionId: own.sessionId, firstRunId: own.firstRunId };
+    }
+    const other = Object.entries(this.state.owners).find(
+      ([id, owner]) => id !== workflowId && owner.sessionId === sessionId,
+    );
+    if (other !== undefined) {
+      const [owner] = other;
+      if (owner !== takeOverFrom) return { kind: 'refused', owner };
+      Reflect.deleteProperty(this.state.owners, owner);
+    }
+    this.state.owners[workflowId] = {
+      sessionId,
+      firstRunId: runId,
+      // Decisions are good for one send whatever the session.
+      grants: own?.grants ?? {},
+      isClosed: false,
+      touchedAt: now,
+    };
+    this.#forgetOwners();
+    return { kind: 'owned', sessionId, firstRunId: runId };
+  }
+
+  requestSend(request: RequestSend, now: number): SendAnswer {
+    const { workflowId, runId, decision, known, keyFingerprint, sessionId, grantMs, slotMs } = request;
+    const owner = (this.state.owners[workflowId] ??= {
+      sessionId,
+      firstRunId: runId,
+      grants: {},
+      isClosed: false,
+      touchedAt: now,
+    });
+    owner.touchedAt = now;
+    // What another run of this training did after the point to which it was reset.
+    const foreign = Object.entries(owner.grants)
+      .filter(([name, grant]) => grant.runId !== runId && grant.isRefuted !== true && !known.includes(name))
+      .map(([name, { sessionId: session, grantedAt, accepted }]) => ({
+        decision: name,
+        sessionId: session,
+        grantedAt,
+        accepted,
+      }))
+      .sort((a, b) => b.grantedAt - a.grantedAt);
+    for (const { accepted, decision: name, sessionId: session } of foreign) {
+      if (accepted !== undefined)
+        return { kind: 'accepted', sessionId: session, decision: name, ...accepted };
+    }
+    const [doubtful] = foreign;
+    if (doubtful !== undefined) {
+      const { decision: name, sessionId: session, grantedAt } = doubtful;
+      return { kind: 'may-have-sent', sessionId: session, decision: name, grantedAt };
+    }
+    const own = owner.grants[decision]?.accepted;
+    if (own !== undefined) return { kind: 'accepted', sessionId, decision, ...own };
+    const key = this.#key(keyFingerprint, now);
+    const { sending } = key;
+    const isBusy = sending !== undefined && sending.workflowId !== workflowId && now < sending.until;
+    if (isBusy) {
+      key.nextSlotAt = Math.max(key.nextSlotAt, now) + slotMs;
+      return { kind: 'wait', notBefore: Math.min(key.nextSlotAt, sending.until + slotMs) };
+    }
+    const until = now + grantMs;
+    key.sending = { workflowId, decision, until };
+    owner.grants[decision] = { runId, sessionId, grantedAt: now };
+    return { kind: 'go', until };
+  }
+
+  reportSend(report: ReportSend, now: number): void {
+    const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, outcome } = report;
+    const key = this.#key(keyFingerprint, now);
+    if (key.sending?.workflowId === workflowId && key.sending.decision === decision) {
+      delete key.sending;
+      key.nextSlotAt = now;
+    }
+    const isSame = (create: { workflowId: string; decision: string }): boolean =>
+      create.workflowId === workflowId && create.decision === decision;
+    key.inDoubt = key.inDoubt.filter((doubt) => !isSame(doubt));
+    const owner = this.state.owners[workflowId];
+    const grant = owner?.grants[decision];
+    switch (outcome) {
+      case 'accepted': {
+        const known = key.accepted.find(isSame);
+        const acceptedAt = known?.acceptedAt ?? now;
+        if (known === undefined) {
+          key.accepted.push({ workflowId, sessionId, keyFingerprint, decision, sentAt, acceptedAt });
+          if (key.accepted.length > CREATES_KEPT) key.forgottenBefore = key.accepted.shift()?.sentAt ?? 0;
+        }
+        if (grant !== undefined) grant.accepted = { sentAt, acceptedAt };
+        break;
+      }
+      case 'not-accepted':
+        if (grant?.runId === runId) grant.isRefuted = true;
+        break;
+      case 'in-doubt':
+        key.inDoubt.push({ workflowId, keyFingerprint, decision, sentAt });
+        if (key.inDoubt.length > CREATES_KEPT) key.inDoubt.shift();
+        break;
+    }
+  }
+
+  /** A training has ended: learns from it, and says which rows are its own. */
+  close(end: CloseTraining, now: number): ClosedTraining {
+    const { workflowId, keyFingerprint, trainingMs, rows, uploadCredits } = end;
+    const key = this.#key(keyFingerprint, now);
+    const owner = this.state.owners[workflowId];
+    if (owner !== undefined && !owner.isClosed) {
+      owner.isClosed = true;
+      owner.touchedAt = now;
+      if (trainingMs !== undefined) this.state.trainingsMs.push(trainingMs);
+      this.state.trainingsMs.splice(0, this.state.trainingsMs.length - DURATIONS_KEPT);
+    }
+    if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
+    const own = key.accepted.filter((create) => create.workflowId === workflowId);
+    for (const create of own) create.closedAt ??= now;
+
+    const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
+    const doubts = key.inDoubt.map(({ sentAt }) => ({ ...bookingOf({ sentAt }, end, now) }));
+    const closed: ClosedTraining = { rows: {}, refunds: {} };
+    for (const explainer of explainers.filter(({ create }) => create.workflowId === workflowId)) {
+      const { decision } = explainer.create;
+      const isNeeded =
+        matchRows(rows, [...explainers.filter((other) => other !== explainer), ...doubts]).unexplained
+          .length > matchRows(rows, [...explainers, ...doubts]).unexplained.length;
+      const fitting = rows.filter((row) => fits(row, explainer));
+      const charges = fitting.filter(({ amount }) => amount > 0);
+      const [charge] = charges;
+      // Without it a row would be left over: so it was charged, whichever of the rows is its own.
+      if (isNeeded && charge !== undefined && charges.every(({ amount }) => amount === charge.amount)) {
+        const isOnly = charges.length === 1 && isOnlyFit(charge, explainer, [...explainers, ...doubts]);
+        closed.rows[decision] = { amount: charge.amount, ...(isOnly ? { id: charge.id } : {}) };
+        if (isOnly) explainer.create.rowId = charge.id;
+      }
+      const refund = fitting.find(
+        (row) => row.amount < 0 && isOnlyFit(row, explainer, [...explainers, ...doubts]),
+      );
+      if (refund !== undefined) closed.refunds[decision] = { id: refund.id, amount: -refund.amount };
+    }
+    const { pairs } = matchRows<Explainer & { create?: AcceptedCreate }>(rows, [...explainers, ...doubts]);
+    for (const { row, explainer } of pairs) {
+      if (explainer.create?.workflowId === workflowId) this.#learnTiming(key, row.id, explainer.create, end);
+    }
+    return closed;
+  }
+
+  facts({ workflowId, keyFingerprint, since }: AccountQuestion): AccountFacts {
+    const owner = this.state.owners[workflowId];
+    const key = this.state.keys[keyFingerprint];
+    const charges: ChargeTiming = {
+      areEarly: this.state.areChargesEarly,
+      ...(key?.longestChargeMs === undefined ? {} : { longestMs: key.longestChargeMs }),
+    };
+    return {
+      ...(owner === undefined
+        ? {}
+        : { session: { sessionId: owner.sessionId, firstRunId: owner.firstRunId } }),
+      accepted: (key?.accepted ?? []).filter(
+        ({ sentAt, sessionId }) => sentAt >= since || sessionId === owner?.sessionId,
+      ),
+      inDoubt: key?.inDoubt ?? [],
+      isComplete: since > (key?.forgottenBefore ?? this.state.keysForgottenBefore),
+      charges,
+      trainingsMs: this.state.trainingsMs,
+      ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),
+    };
+  }
+
+  #learnTiming(
+    key: KeyState,
+    rowId: string,
+    { sentAt }: AcceptedCreate,
+    { rows, endSeenAt = 0, skewMs }: CloseTraining,
+  ): void {
+    const seen = rows.find(({ id }) => id === rowId);
+    if (seen === undefined) return;
+    const unseenAt = Math.max(sentAt, seen.unseenAt ?? 0);
+    // A look that came late, after an outage, tells only how long it was not there yet.
+    const isTimely = seen.seenAt - unseenAt <= skewMs;
+    const afterMs = Math.max(0, (isTimely ? seen.seenAt : unseenAt) - sentAt);
+    key.longestChargeMs = Math.max(key.longestChargeMs ?? 0, afterMs);
+    if (seen.seenAt < endSeenAt) this.state.areChargesEarly = true;
+  }
+
+  #key(fingerprint: string, now: number): KeyState {
+    const { keys } = this.state;
+    const known = keys[fingerprint];
+    if (known !== undefined) return known;
+    const [oldest] = Object.keys(keys);
+    if (oldest !== undefined && Object.keys(keys).length >= KEYS_KEPT) {
+      Reflect.deleteProperty(keys, oldest);
+      this.state.keysForgottenBefore = now;
+    }
+    return (keys[fingerprint] = {
+      nextSlotAt: 0,
+      accepted: [],
+      forgottenBefore: this.state.keysForgottenBefore,
+      inDoubt: [],
+    });
+  }
+
+  /** Trainings that ended go first, the longest untouched first. */
+  #forgetOwners(): void {
+    const owners = Object.entries(this.state.owners);
+    const rank = ([, { isClosed, touchedAt }]: [string, Owner]): number => touchedAt + (isClosed ? 0 : 1e15);
+    owners.sort((a, b) => rank(a) - rank(b));
+    for (const [workflowId] of owners.slice(0, Math.max(0, owners.length - OWNERS_KEPT))) {
+      Reflect.deleteProperty(this.state.owners, workflowId);
+    }
+  }
+}
+
+/** When the charge of a create may be booked: while its training runs, and the clocks may differ. */
+function bookingOf(
+  { sentAt, rowId, closedAt }: { sentAt: number; rowId?: string; closedAt?: number },
+  { skewMs, bookingMs }: Pick<CloseTraining, 'skewMs' | 'bookingMs'>,
+  now: number,
+): Explainer {
+  const latest = sentAt + bookingMs;
+  const to = closedAt === undefined ? Math.max(now, latest) : Math.min(closedAt, latest);
+  return { from: sentAt - skewMs, to: to + skewMs, ...(rowId === undefined ? {} : { rowId }) };
+}
+
+function isOnlyFit(row: CreateRow, explainer: Explainer, all: readonly Explainer[]): boolean {
+  return all.every((other) => other === explainer || !fits(row, other));
+}

@@ -1,0 +1,159 @@
+/**
+ * Workflow sandbox: what is kept outside this training: its session at the account workflow, its record in the registry,
+ * its `--save` file, and what the ledger shows of it. None of it decides to spend.
+ */
+import { ActivityFailure, CancellationScope } from '@temporalio/workflow';
+import type { SeenRow } from '../contract/account.js';
+import type { Correction } from '../contract/correction.js';
+import { TrainingFailureType, ActivityFailureType } from '../contract/failures.js';
+import type { LedgerLook } from '../contract/money.js';
+import { applyClosed } from '../money/receipt.js';
+import { provenFailure } from './failures.js';
+import { type Parking, trainingFailure } from './parking.js';
+import type { Run } from './run.js';
+import { judgementTimes } from './schedule.js';
+
+/**
+ * Opens the session, adopts the one of the input, or takes the one that an earlier run of this training owns.
+ *
+ * @param replaces the session that a person gave up.
+ * @throws ApplicationFailure `SessionTaken` where another training that runs owns it.
+ */
+export async function openSession(run: Run, parking: Parking, replaces?: string): Promise<void> {
+  const { origin, session: adopted } = run.input;
+  const isAdopted = adopted !== undefined && replaces === undefined;
+  const summary = isAdopted ? `adopt session ${adopted.sessionId}` : 'open a session';
+  try {
+    const { trainingsMs, charges, uploadCredits, ...session } = await parking.mending(() =>
+      run.activities.prepareSession(summary, {
+        origin,
+        ...(isAdopted ? { adopt: adopted.sessionId } : {}),
+        ...(replaces === undefined ? {} : { replaces }),
+      }),
+    );
+    run.session = session;
+    run.experience = { trainingsMs, charges };
+    run.seenUploadCredits = uploadCredits;
+  } catch (error) {
+    const failure = provenFailure(error);
+    if (failure?.type !== ActivityFailureType.SessionTaken) throw error;
+    throw trainingFailure(run, TrainingFailureType.SessionTaken, failure.message);
+  }
+}
+
+/** Carries out what a person decided about name and files; the clips that are good are kept. */
+export async function applyCorrection(run: Run, correction: Correction): Promise<void> {
+  if (!run.apply(correction)) return;
+  run.show();
+  await keepRecord(run, true);
+}
+
+/**
+ * Brings the record and the `--save` file up to date. Both are there before create is sent.
+ *
+ * @param isRenamed name or files are other ones: they find this training from now on too.
+ */
+export async function keepRecord(run: Run, isRenamed = false): Promise<void> {
+  const record = run.record();
+  const { saveFile } = run.input;
+  await run.activities.recordTraining('keep the record', {
+    record,
+    ...(isRenamed ? { alias: { name: run.name, urls: run.sources.map(({ url }) => url) } } : {}),
+    ...(run.scale === 1 ? {} : { timeScale: run.scale }),
+  });
+  if (saveFile === undefined) return;
+  try {
+    await run.activities.saveTraining(`save to ${saveFile}`, { path: saveFile, record });
+  } catch (error) {
+    // The record has it all; a full disk must not stop a training that is paid for.
+    if (!(error instanceof ActivityFailure)) throw error;
+    run.tell(`The file of --save could not be written: ${error.cause?.message ?? error.message}`);
+  }
+}
+
+/** What the ledger showed of this training, collected from look to look. */
+export class ChargeWatch {
+  readonly #run: Run;
+  readonly #rows = new Map<string, SeenRow>();
+  #look: LedgerLook | undefined;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** Whether a create row that may be that of the newest attempt was seen. */
+  get hasSeenCharge(): boolean {
+    const newest = this.#run.attempts.at(-1);
+    if (newest === undefined) return false;
+    const from = Date.parse(newest.sentAt) - judgementTimes(this.#run).skewMs;
+    return [...this.#rows.values()].some(({ at, amount }) => amount > 0 && at >= from);
+  }
+
+  async look(): Promise<void> {
+    const run = this.#run;
+    const { skewMs } = judgementTimes(run);
+    const startedAt = Date.parse(run.startedAt);
+    const { ledger } = await run.activities.readLedger('look at the ledger', {
+      affinity: run.affinity,
+      since: startedAt - skewMs,
+      uploadsSince: startedAt,
+    });
+    if (ledger === undefined) return;
+    const before = this.#look;
+    this.#look = ledger;
+    for (const row of ledger.creates) {
+      if (this.#rows.has(row.id)) continue;
+      const unseen = before === undefined ? {} : { unseenAt: before.at };
+      this.#rows.set(row.id, { ...row, seenAt: ledger.at, ...unseen });
+    }
+  }
+
+  /** Looks a few times after create was accepted, until its charge is seen: so it is known how soon charges appear. */
+  async lookUntilSeen(hasEnded: () => boolean): Promise<void> {
+    const run = this.#run;
+    for (const wait of EARLY_LOOKS_MS) {
+      if (await run.until(hasEnded, run.ms(wait), 'look at the ledger')) return;
+      await this.look();
+      if (this.hasSeenCharge) return;
+    }
+  }
+
+  /**
+   * The training has ended: tells the account workflow what was seen, and puts into the receipt what it makes of it.
+   *
+   * @param trainingMs from the accepted create to the model.
+   */
+  async close(trainingMs?: number): Promise<void> {
+    const run = this.#run;
+    const endSeenAt = Date.now();
+    const isCharged = run.attempts.some(({ verdict }) => verdict !== 'not-charged');
+    if ((isCharged && !this.hasSeenCharge) || this.#look === undefined) await this.look();
+    const { skewMs, bookingMs } = judgementTimes(run);
+    const { count = 0, total = 0, dearest = 0 } = this.#look?.uploads ?? {};
+    const closed = await run.activities.closeTraining('close the books', {
+      keyFingerprint: run.session.keyFingerprint,
+      ...(trainingMs === undefined ? {} : { trainingMs: trainingMs / run.scale }),
+      rows: [...this.#rows.values()],
+      endSeenAt,
+      ...(dearest > 0 ? { uploadCredits: dearest } : {}),
+      skewMs,
+      bookingMs,
+    });
+    applyClosed(run.attempts, closed);
+    // Rows name no task: they are told to be ours only where there are exactly as many as calls.
+    if (count > 0 && count === run.uploads.calls) run.uploads.credits = total;
+  }
+}
+
+/** First looks at the ledger after an accepted create. */
+const EARLY_LOOKS_MS = [8_000, 20_000, 40_000];
+
+/** The end of a training without a model: the books are closed whatever was cancelled. */
+export async function closeBooks(run: Run, charges: ChargeWatch): Promise<void> {
+  if (run.sessionId === undefined) return;
+  await CancellationScope.nonCancellable(async () => {
+    await charges.close();
+    run.show();
+    await keepRecord(run);
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * Workflow sandbox, pure but for the run it changes: what a correction asks for, whether it makes sense, and what is kept
+ * of what was paid for (design, section 4).
+ */
+import type { Correction, CorrectionAction } from '../contract/correction.js';
+import type { Attention, FileProgress } from '../contract/progress.js';
+import { TRAINING_DEFAULTS, type TrainCustomModelInput } from '../contract/training.js';
+
+/** Fields that an action uses; any other is refused. */
+const FIELDS: Record<CorrectionAction, (keyof Correction)[]> = {
+  rename: ['name'],
+  replaceFiles: ['replacements'],
+  dropFiles: ['files'],
+  retry: ['maxCredits'],
+  resendCreate: ['acceptSecondCharge'],
+  keepWaiting: [],
+  newSession: ['acceptSecondCharge'],
+  giveUp: [],
+};
+
+/** What of a run the rules look at. */
+export interface Correctable {
+  input: Pick<TrainCustomModelInput, 'minClips'>;
+  name: string;
+  files: readonly FileProgress[];
+}
+
+/** Never under the API's own minimum, whatever the input says. */
+export function fewestClips(input: Pick<TrainCustomModelInput, 'minClips'>): number {
+  return Math.max(TRAINING_DEFAULTS.minClips, input.minClips ?? 0);
+}
+
+/** @returns a sentence that says why a correction does not apply; undefined where it does. */
+export function whyRefused(
+  correction: Correction,
+  attention: Attention,
+  { input, name, files }: Correctable,
+): string | undefined {
+  const { action } = correction;
+  const { kind, options, riskOfSecondCharge = [] } = attention;
+  if (!options.includes(action)) {
+    return `${action} does not apply to ${kind}. What applies: ${options.join(', ')}.`;
+  }
+  const fields: (keyof Correction)[] = ['attentionId', 'action', ...FIELDS[action]];
+  const stray = (Object.keys(correction) as (keyof Correction)[]).find(
+    (field) => correction[field] !== undefined && !fields.includes(field),
+  );
+  if (stray !== undefined) return `${action} takes no ${stray}.`;
+  if (riskOfSecondCharge.includes(action) && correction.acceptSecondCharge !== true) {
+    return `${action} may be charged a second time, since nobody knows whether create was charged. It needs acceptSecondCharge.`;
+  }
+  switch (action) {
+    case 'rename':
+      return whyNoName(correction.name, name);
+    case 'replaceFiles':
+      return whyNotReplaced(correction.replacements ?? [], files);
+    case 'dropFiles':
+      return whyNotDropped(correction.files ?? [], files, fewestClips(input));
+    case 'retry':
+      return correction.maxCredits === undefined || correction.maxCredits > 0
+        ? undefined
+        : 'maxCredits must be more than 0.';
+    default:
+      return undefined;
+  }
+}
+
+function whyNoName(wanted: string | undefined, name: string): string | undefined {
+  if (wanted === undefined || wanted.trim() === '') return 'rename needs a name.';
+  return wanted === name ? `The name is "${name}" already.` : undefined;
+}
+
+function whyNotReplaced(
+  replacements: NonNullable<Correction['replacements']>,
+  files: readonly FileProgress[],
+): string | undefined {
+  if (replacements.length === 0) return 'replaceFiles needs at least one file and its new source.';
+  const numbers = replacements.map(({ file }) => file);
+  const unusable = replacements.find(
+    ({ source }) => typeof source.url !== 'string' || !/^https?:\/\//i.test(source.url),
+  );
+  if (unusable !== undefined) return `The new source of file ${unusable.file} is no http or https URL.`;
+  return whyNumbers(numbers, files);
+}
+
+function whyNotDropped(
+  numbers: number[],
+  files: readonly FileProgress[],
+  fewest: number,
+): string | undefined {
+  if (numbers.length === 0) return 'dropFiles needs at least one file.';
+  const why = whyNumbers(numbers, files);
+  if (why !== undefined) return why;
+  const left = files.filter(({ number, state }) => state !== 'dropped' && !numbers.includes(number));
+  return left.length >= fewest
+    ? undefined
+    : `That would leave ${left.length} files; at least ${fewest} are needed. Replace them instead.`;
+}
+
+function whyNumbers(numbers: number[], files: readonly FileProgress[]): string | undefined {
+  const unknown = numbers.find((number) => !files.some((file) => file.number === number));
+  if (unknown !== undefined) return `There is no file ${unknown}; they go from 1 to ${files.length}.`;
+  const gone = numbers.find((number) =>
+    files.some((file) => file.number === number && file.state === 'dropped'),
+  );
+  if (gone !== undefined) return `File ${gone} is left out already.`;
+  const twice = numbers.find((number, index) => numbers.indexOf(number) !== index);
+  return twice === undefined ? undefined : `File ${twice} is named twice.`;
+}

@@ -1,0 +1,73 @@
+/**
+ * Workflow sandbox: the record of one training, for ever open, with the record as its memo. It looks after a receipt that
+ * the ledger had not settled when the training ended.
+ */
+import {
+  condition,
+  continueAsNew,
+  defineSignal,
+  proxyActivities,
+  setHandler,
+  sleep,
+  upsertMemo,
+} from '@temporalio/workflow';
+import type { Activities } from '../activities/index.js';
+import type { RowsSeen, SettledReceipt } from '../activities/settleReceipt.js';
+import { RECORD_MEMO, RECORD_SIGNAL, type RecordInput, type TrainingRecord } from '../contract/record.js';
+import { TRAINING_DEFAULTS } from '../contract/training.js';
+import { activityProfiles } from './profiles.js';
+import { judgementTimes } from './schedule.js';
+
+/** Pauses between the looks after an unsettled receipt; then it stays as it is. */
+const SETTLE_AFTER_MS = [1, 5, 15, 20, 20, 60, 6 * 60, 24 * 60].map((minutes) => minutes * 60_000);
+/** Records taken before it continues as new. */
+const RECORDS_EACH_RUN = 500;
+
+export async function trainingRecord(input: RecordInput): Promise<never> {
+  const { timeScale: scale = TRAINING_DEFAULTS.timeScale } = input;
+  const ms = (realMs: number): number => Math.max(1, Math.round(realMs * scale));
+  const { settleReceipt } = proxyActivities<Activities>(
+    activityProfiles(scale, { timeoutMs: 60_000, heartbeatMs: 20_000 }).witnesses,
+  );
+  let record: TrainingRecord | undefined;
+  let taken = 0;
+  const take = (next: TrainingRecord): void => {
+    record = next;
+    taken += 1;
+    upsertMemo({ [RECORD_MEMO]: next });
+  };
+  setHandler(defineSignal<[TrainingRecord]>(RECORD_SIGNAL), take);
+  record ??= input.record;
+  for (;;) {
+    const seen = taken;
+    if (record !== undefined && needsSettling(record)) {
+      let lastLook: RowsSeen | undefined;
+      for (const wait of SETTLE_AFTER_MS) {
+        if (await condition(() => taken !== seen, ms(wait))) break;
+        const { receipt, look }: SettledReceipt = await settleReceipt({
+          record,
+          ...(lastLook === undefined ? {} : { lastLook }),
+          ...judgementTimes({ ms }),
+        });
+        lastLook = look ?? lastLook;
+        // A newer record may have come meanwhile: it knows more.
+        if (taken !== seen) break;
+        record = { ...record, receipt };
+        upsertMemo({ [RECORD_MEMO]: record });
+        if (!needsSettling(record)) break;
+      }
+    }
+    await condition(() => taken !== seen);
+    if (taken >= RECORDS_EACH_RUN) {
+      await sleep(1);
+      return continueAsNew<typeof trainingRecord>({ ...input, ...(record === undefined ? {} : { record }) });
+    }
+  }
+}
+
+function needsSettling({ end, receipt: { create } }: TrainingRecord): boolean {
+  const isOpen = create.attempts.some(
+    ({ verdict, provisional }) => verdict === 'unknown' || provisional === true,
+  );
+  return end !== 'open' && isOpen;
+}

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import {
+  filesOfClips,
+  knownSession,
+  matchClips,
+  namedClips,
+  openingOf,
+  requireOneWay,
+  savedSources,
+  withClipSources,
+} from '../../src/cli/adopt.js';
+import { snapshotOfRecord } from '../../src/cli/snapshot.js';
+import type { TrainingRecord } from '../../src/contract/record.js';
+import type { Clip, Source } from '../../src/contract/training.js';
+import { emptyReceipt } from '../../src/money/receipt.js';
+
+const source = (name: string): Source => ({
+  url: `https://x.example/${name}?sig=1`,
+  label: `https://x.example/${name}`,
+});
+const clip = (file: number, name: string): Clip => ({
+  clipId: `c${file}`,
+  file,
+  source: `https://x.example/${name}`,
+});
+
+function recordOf(more: Partial<TrainingRecord>): TrainingRecord {
+  return {
+    version: 1,
+    workflowId: 'train-x',
+    name: 'x',
+    origin: 'https://api.mountsea.ai',
+    sessionId: 's',
+    end: 'cancelled',
+    sources: [],
+    clips: [],
+    receipt: emptyReceipt(),
+    startedAt: '2026-01-02T00:00:00.000Z',
+    updatedAt: '2026-01-02T01:00:00.000Z',
+    ...more,
+  };
+}
+
+describe('flags that contradict each other', () => {
+  it.each([
+    ['a clip without its session', { clip: ['a=b'] }, /--clip needs --session/],
+    ['two sessions', { session: 's', adopt: 'f' }, /--session or --adopt/],
+    ['clips beside a file that names them', { adopt: 'f', clip: ['a=b'] }, /--clip or --adopt/],
+  ])('are refused: %s', (_, flags, sentence) => {
+    expect(() => {
+      requireOneWay(flags);
+    }).toThrow(sentence);
+  });
+
+  it.each(['nothing', '=b', 'a='])('are clips that are none: %s', (value) => {
+    expect(() => namedClips([value])).toThrow(/ID=SOURCE/);
+  });
+
+  it('are one clip for two files, and two clips for one', () => {
+    expect(() => namedClips(['a=x', 'a=y'])).toThrow(/twice/);
+    expect(() =>
+      filesOfClips([source('1')], namedClips(['a=https://x.example/1?sig=1', 'b=https://x.example/1?sig=1'])),
+    ).toThrow(/Two --clip/);
+  });
+});
+
+describe('clips that are named', () => {
+  it('find their files whatever the signature of today, and bring those that are missing', () => {
+    const signed = (name: string, signature: string): string =>
+      `https://x.example/${name}?Expires=${signature}&Signature=${signature}`;
+    const clips = namedClips([`a=${signed('2', 'b')}`, `b=${signed('3', 'b')}`]);
+    const args = withClipSources([signed('1', 'a'), signed('2', 'a')], clips);
+    expect(args).toEqual([signed('1', 'a'), signed('2', 'a'), signed('3', 'b')]);
+    const sources = args.map((url) => ({ url, label: url }));
+    expect(filesOfClips(sources, clips)).toEqual([
+      { file: 2, clipId: 'a' },
+      { file: 3, clipId: 'b' },
+    ]);
+  });
+});
+
+describe('clips that are remembered', () => {
+  it('go to the sources with their labels, in whatever order these are given now', () => {
+    expect(matchClips([source('b'), source('a'), source('new')], [clip(1, 'a'), clip(2, 'b')])).toEqual([
+      { file: 1, clipId: 'c2' },
+      { file: 2, clipId: 'c1' },
+    ]);
+  });
+
+  it('are told apart by number where labels are the same, and else not guessed', () => {
+    const twins = [source('get'), source('get')];
+    expect(matchClips(twins, [clip(1, 'get'), clip(2, 'get')])).toEqual([
+      { file: 1, clipId: 'c1' },
+      { file: 2, clipId: 'c2' },
+    ]);
+    expect(matchClips(twins, [clip(7, 'get')])).toEqual([]);
+  });
+
+  it('are found by labels that were cut', () => {
+    const long = 'a'.repeat(300);
+    const kept = [{ clipId: 'c', file: 4, source: `${source(long).label.slice(0, 199)}…` }];
+    expect(matchClips([source(long)], kept)).toEqual([{ file: 1, clipId: 'c' }]);
+  });
+});
+
+describe('a session that this server knows', () => {
+  it('has the clips of all who had it, since the first of them', () => {
+    const first = recordOf({ clips: [clip(1, 'a')] });
+    const second = recordOf({
+      workflowId: 'train-y',
+      startedAt: '2026-01-03T00:00:00.000Z',
+      clips: [clip(1, 'a'), clip(2, 'b')],
+    });
+    const known = knownSession('s', [snapshotOfRecord(second)], [first, recordOf({ sessionId: 'other' })]);
+    expect(known).toEqual({ clips: [clip(1, 'a'), clip(2, 'b')], openedAt: first.startedAt });
+    expect(knownSession('nobody', [], [first])).toBeUndefined();
+  });
+
+  it('is as old as its first attempt, since it may have been adopted by the oldest of them', () => {
+    const attempt = {
+      decision: 'adopted',
+      sentAt: '2025-12-01T00:00:00.000Z',
+      verdict: 'unknown',
+      evidence: [],
+    } as const;
+    expect(openingOf('2026-01-02T00:00:00.000Z', [{ ...attempt, evidence: [] }])).toBe(attempt.sentAt);
+  });
+});
+
+it('a saved source that was cut is no URL to upload from, unless it has its clip', () => {
+  const long = { file: 2, source: `https://x.example/${'a'.repeat(182)}` };
+  const saved = recordOf({ sources: [long, { file: 1, source: 'https://x.example/1' }] });
+  expect(() => savedSources(saved)).toThrow(/File 2 has no clip yet/);
+  expect(savedSources({ ...saved, clips: [clip(2, 'x')] })).toEqual(['https://x.example/1', long.source]);
+});

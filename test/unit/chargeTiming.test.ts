@@ -1,0 +1,87 @@
+/**
+ * How soon charges appear is learned by the account workflow, and the grace of every later doubt is three times that.
+ */
+import { expect, it } from 'vitest';
+import { type RowsSeen, seenRows } from '../../src/activities/settleReceipt.js';
+import type { ChargeTiming, CloseTraining } from '../../src/contract/account.js';
+import { AccountBook, emptyAccount } from '../../src/workflows/accountBook.js';
+
+const KEY = '0a1b2c3d';
+const MINUTE = 60_000;
+const SENT_AT = 1_000_000;
+const ROW = { id: 'row', at: SENT_AT + 500, amount: 100 };
+
+/** A book that knows one accepted create. */
+function bookOf(workflowId = 'one', sentAt = SENT_AT): AccountBook {
+  const book = new AccountBook(emptyAccount());
+  accept(book, workflowId, sentAt);
+  return book;
+}
+
+function accept(book: AccountBook, workflowId: string, sentAt: number): void {
+  const asked = { workflowId, runId: 'run', sessionId: `of ${workflowId}`, keyFingerprint: KEY };
+  book.requestSend({ ...asked, decision: 'first', known: [], grantMs: MINUTE, slotMs: 1 }, sentAt);
+  book.reportSend({ ...asked, decision: 'first', sentAt, outcome: 'accepted' }, sentAt + 1_000);
+}
+
+function close(book: AccountBook, now: number, more: Partial<CloseTraining>): void {
+  const end = { workflowId: 'one', runId: '', keyFingerprint: KEY, rows: [], skewMs: 2 * MINUTE };
+  book.close({ ...end, bookingMs: 20 * MINUTE, ...more }, now);
+}
+
+function chargesOf(book: AccountBook): ChargeTiming {
+  return book.facts({ workflowId: 'one', keyFingerprint: KEY, since: 0 }).charges;
+}
+
+it('looks after an unsettled receipt do not make a charge that was there look late', () => {
+  const book = bookOf();
+  close(book, SENT_AT + 3 * MINUTE, {
+    rows: [{ ...ROW, seenAt: SENT_AT + 8_000 }],
+    endSeenAt: SENT_AT + 9_000,
+  });
+  expect(chargesOf(book)).toEqual({ areEarly: true, longestMs: 8_000 });
+  let lastLook: RowsSeen | undefined;
+  for (const minutes of [4, 9, 24, 44, 64, 124]) {
+    const at = SENT_AT + minutes * MINUTE;
+    close(book, at, { rows: seenRows({ at, creates: [ROW] }, lastLook) });
+    lastLook = { at, ids: [ROW.id] };
+  }
+  expect(chargesOf(book)).toEqual({ areEarly: true, longestMs: 8_000 });
+});
+
+it('a charge that was not there at the look before is known to be at least that late', () => {
+  const book = bookOf();
+  const before: RowsSeen = { at: SENT_AT + 10 * MINUTE, ids: [] };
+  close(book, SENT_AT + 25 * MINUTE, {
+    rows: seenRows({ at: SENT_AT + 25 * MINUTE, creates: [ROW] }, before),
+  });
+  expect(chargesOf(book).longestMs).toBe(10 * MINUTE);
+});
+
+it("another training's row is not taken for a late charge of this one", () => {
+  const book = bookOf();
+  accept(book, 'two', SENT_AT + 2 * MINUTE);
+  const other = { id: 'other', at: SENT_AT + 2 * MINUTE + 500, amount: 100 };
+  close(book, SENT_AT + 3 * MINUTE, {
+    rows: [
+      { ...ROW, seenAt: SENT_AT + 8_000 },
+      { ...other, seenAt: SENT_AT + 3 * MINUTE, unseenAt: SENT_AT + 110_000 },
+    ],
+    endSeenAt: SENT_AT + 3 * MINUTE + 1,
+  });
+  expect(chargesOf(book).longestMs).toBe(8_000);
+});
+
+it('a key that was forgotten does not come back as one of which everything is known', () => {
+  const book = bookOf();
+  for (let other = 0; other < 10; other += 1) {
+    close(book, SENT_AT + 10 * MINUTE, { keyFingerprint: `key-${other}` });
+  }
+  const facts = book.facts({ workflowId: 'one', keyFingerprint: KEY, since: SENT_AT - MINUTE });
+  expect(facts.accepted).toEqual([]);
+  expect(facts.isComplete).toBe(false);
+  close(book, SENT_AT + 11 * MINUTE, {});
+  expect(book.facts({ workflowId: 'one', keyFingerprint: KEY, since: SENT_AT - MINUTE }).isComplete).toBe(
+    false,
+  );
+});

@@ -1,0 +1,87 @@
+/**
+ * The account workflow on a real server.
+ */
+import { afterEach, expect, it } from 'vitest';
+import {
+  ACCOUNT_QUERY,
+  ACCOUNT_WORKFLOW,
+  type AccountFacts,
+  type AccountQuestion,
+} from '../../src/contract/account.js';
+import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
+import { keyFingerprint } from '../../src/temporal/settings.js';
+import { emptyAccount } from '../../src/workflows/accountBook.js';
+import { createRig, type Rig } from '../support/rig.js';
+
+let rig: Rig;
+
+afterEach(async () => {
+  await rig.close();
+});
+
+function factsOf({ client, sandbox }: Rig, workflowId = ''): Promise<AccountFacts> {
+  return client.workflow
+    .getHandle(accountWorkflowIdFor(sandbox.url))
+    .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
+      workflowId,
+      keyFingerprint: keyFingerprint(sandbox.url, sandbox.apiKey),
+      since: 0,
+    });
+}
+
+async function updatesOf({ client, sandbox }: Rig): Promise<number> {
+  const { events = [] } = await client.workflow.getHandle(accountWorkflowIdFor(sandbox.url)).fetchHistory();
+  return (events ?? []).filter(({ workflowExecutionUpdateAcceptedEventAttributes: update }) =>
+    Boolean(update),
+  ).length;
+}
+
+it('gets four updates from a training without trouble, and learns its duration and how soon it was charged', async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  const training = await rig.train();
+  await training.handle.result();
+  expect(await updatesOf(rig)).toBe(4);
+  const facts = await factsOf(rig, training.handle.workflowId);
+  expect(facts.accepted).toMatchObject([{ workflowId: training.handle.workflowId, decision: 'first' }]);
+  expect(facts.accepted[0]?.rowId).toBeDefined();
+  expect(facts.charges.areEarly).toBe(true);
+  expect(facts.trainingsMs).toHaveLength(1);
+  expect(facts.uploadCredits).toBe(5);
+});
+
+it('continues as new every few updates and loses none, while many trainings use it', async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  const workflowId = accountWorkflowIdFor(rig.sandbox.url);
+  const first = await rig.client.workflow.start(ACCOUNT_WORKFLOW, {
+    workflowId,
+    taskQueue: rig.taskQueue,
+    args: [{ state: emptyAccount(), updatesEachRun: 3 }],
+  });
+  const trainings = await Promise.all(Array.from({ length: 8 }, () => rig.train()));
+  const results = await Promise.all(trainings.map(({ handle }) => handle.result()));
+  expect(new Set(results.map(({ sessionId }) => sessionId)).size).toBe(8);
+  const facts = await factsOf(rig);
+  expect(facts.accepted.map(({ sessionId }) => sessionId).sort()).toEqual(
+    results.map(({ sessionId }) => sessionId).sort(),
+  );
+  expect(facts.trainingsMs).toHaveLength(8);
+  expect((await rig.client.workflow.getHandle(workflowId).describe()).runId).not.toBe(
+    first.firstExecutionRunId,
+  );
+  expect(rig.sandbox.report().ledger.filter(({ kind }) => kind === 'create')).toHaveLength(8);
+});
+
+it('lets one create of a key at a time be between send and answer', async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  rig.sandbox.addFaults([{ on: 'create', nth: 1, times: 3, fault: { kind: 'slow', delayMs: 400 } }]);
+  const trainings = await Promise.all(Array.from({ length: 3 }, () => rig.train()));
+  await Promise.all(trainings.map(({ handle }) => handle.result()));
+  const sends = rig.sandbox.report().requests.log.filter(({ kind }) => kind === 'create');
+  const times = sends.map(({ at }) => Date.parse(at));
+  // The log notes an answered request when its answer is on its way, 400 ms after it came.
+  for (const [index, at] of times.slice(1).entries())
+    expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(350);
+});
