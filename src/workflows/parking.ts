@@ -142,15 +142,25 @@ export class Parking {
    * Waits until the training's own budget has room for a request. Until create is accepted, its price is kept back: an
    * upload that leaves no room for create is spent in vain.
    *
+   * @param count counts the request. Called in the moment of the decision, since branches that ask side by side would
+   *   all be given the same room.
    * @throws ApplicationFailure `GivenUp` or `ParkExpired`.
    */
-  async withinBudget(credits: number, what: string, isCreateAhead: boolean): Promise<void> {
+  async withinBudget(
+    credits: number,
+    what: string,
+    isCreateAhead: boolean,
+    count = (): void => undefined,
+  ): Promise<void> {
     const run = this.#run;
     const ahead = isCreateAhead ? CREATE_CREDITS : 0;
     for (;;) {
       const { maxCredits } = run;
       const spent = mostSpent(run.receipt, run.prices);
-      if (maxCredits === undefined || spent + credits + ahead <= maxCredits) return;
+      if (maxCredits === undefined || spent + credits + ahead <= maxCredits) {
+        count();
+        return;
+      }
       const shared = this.#shared.get('credits');
       if (shared !== undefined) {
         await run.until(() => this.#shared.get('credits') !== shared);

@@ -263,8 +263,9 @@ class UploadPool {
     const name = `file ${number} of ${run.files.length}, try ${tries}: ${label}`;
     try {
       return await this.#parking.mending(async () => {
-        await this.#parking.withinBudget(run.uploadPrice, `the upload of file ${number}`, true);
-        run.uploads.calls += 1;
+        await this.#parking.withinBudget(run.uploadPrice, `the upload of file ${number}`, true, () => {
+          run.uploads.calls += 1;
+        });
         const { sessionId, firstRunId } = run.session;
         const started = await run.activities.uploadClip(name, {
           affinity: run.affinity,

@@ -212,6 +212,14 @@ describe('the budget of a training', () => {
     },
   );
 
+  it.concurrent('gives the same room to one upload only where several ask for it at once', async () => {
+    const training = await start(() => [], { maxCredits: 112, uploadCredits: 5, concurrency: 4 });
+    const attention = await parked(training, 'credits');
+    expect((await training.progress()).receipt.uploads.calls).toBe(2);
+    await training.correct({ attentionId: attention.id, action: 'giveUp' });
+    await expect(training.handle.result()).rejects.toThrow(WorkflowFailedError);
+  });
+
   it.concurrent('refuses a second create that would pass it', async () => {
     const training = await start(
       (name) => [{ on: 'create', match: { name }, fault: { kind: 'failTask', reason: 'gpu on fire' } }],
