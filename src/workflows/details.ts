@@ -2,6 +2,7 @@
  * Workflow sandbox, pure: the Markdown that whoever is on call reads at the top of a run in the Web UI.
  */
 import type { FileProgress, TrainingProgress } from '../contract/progress.js';
+import type { CreateAttempt } from '../contract/training.js';
 
 const FILE_LIMIT = 40;
 
@@ -26,6 +27,8 @@ export function detailsMarkdown(progress: TrainingProgress): string {
     `Create: ${create.verdict}${create.credits === undefined ? '' : ` (${create.credits} credits)`}, ` +
       `sent ${create.sends}× · uploads: ${uploads.calls} calls, credits ${uploads.credits}`,
     '',
+    ...create.attempts.map(attemptLine),
+    '',
     ...(nextCheckAt === undefined ? [] : [`Next check: ${nextCheckAt}`, '']),
     '| # | file | state | tries | |',
     '| --- | --- | --- | --- | --- |',
@@ -33,6 +36,12 @@ export function detailsMarkdown(progress: TrainingProgress): string {
   );
   if (files.length > FILE_LIMIT) lines.push('', `and ${files.length - FILE_LIMIT} more files`);
   return lines.join('\n');
+}
+
+/** Each create that was sent, what became of it, and why that is believed. */
+function attemptLine({ sentAt, verdict, credits, evidence }: CreateAttempt, index: number): string {
+  const cost = credits === undefined ? '' : `, ${credits} credits`;
+  return `* create ${index + 1}, sent ${sentAt}: **${verdict}**${cost}, because ${evidence.map(plain).join('; ')}`;
 }
 
 function row({ number, label, state, tries, reason, clipId }: FileProgress): string {

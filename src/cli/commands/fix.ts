@@ -171,9 +171,13 @@ export function numberOf(file: string, files: readonly FileProgress[] | undefine
   throw new UsageError(`Files ${numbers} are both ${label}: name it by number.`);
 }
 
-/** The workflow speaks of fields; here they are flags. */
+/** The workflow speaks of fields and actions; here they are flags. */
 function asFlags(sentence: string): string {
-  return sentence
+  const actions = Object.entries(FLAGS).reduce(
+    (text, [action, flag]) => text.replaceAll(new RegExp(`\\b${action}\\b`, 'g'), flag.split(' ')[0] ?? flag),
+    sentence,
+  );
+  return actions
     .replaceAll('acceptSecondCharge', '--accept-second-charge')
     .replaceAll('maxCredits', '--max-credits');
 }
