@@ -114,7 +114,7 @@ export interface AcceptedCreate {
   rowId?: string;
 }
 
-/** A create whose outcome nobody knows. */
+/** A create whose outcome nobody knows, or that is on its way just now. */
 export interface DoubtfulCreate {
   workflowId: string;
   keyFingerprint: string;

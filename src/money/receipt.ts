@@ -122,6 +122,6 @@ export function settleDoubt(
     attempt.evidence = [...attempt.evidence, opinion.says, 'the grace is over'];
   } else {
     // Why the ledger does not tell is all that is left to say.
-    attempt.evidence = [opinion.says];
+    attempt.evidence = [opinion.says, ...(opinion.kind === 'clear' ? ['the grace is not over yet'] : [])];
   }
 }

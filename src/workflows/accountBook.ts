@@ -33,6 +33,7 @@ interface Owner {
 interface Grant {
   runId: string;
   sessionId: string;
+  keyFingerprint: string;
   grantedAt: number;
   /** Set once a send under it was accepted. */
   accepted?: { sentAt: number; acceptedAt: number };
@@ -42,6 +43,8 @@ interface Grant {
 
 /** What is known of one key. */
 interface KeyState {
+  /** ms since 1970. */
+  touchedAt: number;
   /** The create that is between send and answer. */
   sending?: { workflowId: string; decision: string; until: number };
   /** When the next of those that wait may ask again. */
@@ -152,7 +155,7 @@ export class AccountBook {
     }
     const until = now + grantMs;
     key.sending = { workflowId, decision, until };
-    owner.grants[decision] = { runId, sessionId, grantedAt: now };
+    owner.grants[decision] = { runId, sessionId, keyFingerprint, grantedAt: now };
     return { kind: 'go', until };
   }
 
@@ -174,7 +177,10 @@ export class AccountBook {
         const acceptedAt = known?.acceptedAt ?? now;
         if (known === undefined) {
           key.accepted.push({ workflowId, sessionId, keyFingerprint, decision, sentAt, acceptedAt });
-          if (key.accepted.length > CREATES_KEPT) key.forgottenBefore = key.accepted.shift()?.sentAt ?? 0;
+          if (key.accepted.length > CREATES_KEPT) {
+            // Creates are told of in another order than they were sent in.
+            key.forgottenBefore = Math.max(key.forgottenBefore, key.accepted.shift()?.sentAt ?? 0);
+          }
         }
         if (grant !== undefined) grant.accepted = { sentAt, acceptedAt };
         break;
@@ -205,7 +211,7 @@ export class AccountBook {
     for (const create of own) create.closedAt ??= now;
 
     const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
-    const doubts = key.inDoubt.map(({ sentAt }) => ({ ...bookingOf({ sentAt }, end, now) }));
+    const doubts = this.#openCreates(keyFingerprint).map((create) => doubtfulBookingOf(create, end));
     const closed: ClosedTraining = { rows: {}, refunds: {} };
     for (const explainer of explainers.filter(({ create }) => create.workflowId === workflowId)) {
       const { decision } = explainer.create;
@@ -247,7 +253,7 @@ export class AccountBook {
       accepted: (key?.accepted ?? []).filter(
         ({ sentAt, sessionId }) => sentAt >= since || sessionId === owner?.sessionId,
       ),
-      inDoubt: key?.inDoubt ?? [],
+      inDoubt: this.#openCreates(keyFingerprint, since),
       isComplete: since > (key?.forgottenBefore ?? this.state.keysForgottenBefore),
       charges,
       trainingsMs: this.state.trainingsMs,
@@ -271,16 +277,44 @@ export class AccountBook {
     if (seen.seenAt < endSeenAt) this.state.areChargesEarly = true;
   }
 
+  /**
+   * Creates that may be charged and are not known to be: those in doubt, and grants that nobody has reported on, since the
+   * send is under way or its run was terminated.
+   *
+   * @param since of the latter only those that were granted from then on.
+   */
+  #openCreates(keyFingerprint: string, since = 0): DoubtfulCreate[] {
+    const inDoubt = this.state.keys[keyFingerprint]?.inDoubt ?? [];
+    const unreported = Object.entries(this.state.owners).flatMap(([workflowId, { grants }]) =>
+      Object.entries(grants)
+        .filter(([decision, grant]) => {
+          const isSettled = grant.accepted !== undefined || grant.isRefuted === true;
+          const isKnown = inDoubt.some(
+            (doubt) => doubt.workflowId === workflowId && doubt.decision === decision,
+          );
+          return (
+            grant.keyFingerprint === keyFingerprint && grant.grantedAt >= since && !isSettled && !isKnown
+          );
+        })
+        .map(([decision, { grantedAt }]) => ({ workflowId, keyFingerprint, decision, sentAt: grantedAt })),
+    );
+    return [...inDoubt, ...unreported];
+  }
+
   #key(fingerprint: string, now: number): KeyState {
     const { keys } = this.state;
     const known = keys[fingerprint];
-    if (known !== undefined) return known;
-    const [oldest] = Object.keys(keys);
-    if (oldest !== undefined && Object.keys(keys).length >= KEYS_KEPT) {
-      Reflect.deleteProperty(keys, oldest);
+    if (known !== undefined) {
+      known.touchedAt = now;
+      return known;
+    }
+    const [oldest, ...others] = Object.entries(keys).sort(([, a], [, b]) => a.touchedAt - b.touchedAt);
+    if (oldest !== undefined && others.length + 1 >= KEYS_KEPT) {
+      Reflect.deleteProperty(keys, oldest[0]);
       this.state.keysForgottenBefore = now;
     }
     return (keys[fingerprint] = {
+      touchedAt: now,
       nextSlotAt: 0,
       accepted: [],
       forgottenBefore: this.state.keysForgottenBefore,
@@ -308,6 +342,15 @@ function bookingOf(
   const latest = sentAt + bookingMs;
   const to = closedAt === undefined ? Math.max(now, latest) : Math.min(closedAt, latest);
   return { from: sentAt - skewMs, to: to + skewMs, ...(rowId === undefined ? {} : { rowId }) };
+}
+
+/** Of a create that may never be charged: one that nobody settles must not explain the rows of all time to come. */
+function doubtfulBookingOf(
+  { sentAt }: DoubtfulCreate,
+  { skewMs, bookingMs }: Pick<CloseTraining, 'skewMs' | 'bookingMs'>,
+): Explainer {
+  // It may land late, and is then booked as any other.
+  return { from: sentAt - skewMs, to: sentAt + 2 * bookingMs + skewMs };
 }
 
 function isOnlyFit(row: CreateRow, explainer: Explainer, all: readonly Explainer[]): boolean {

@@ -33,8 +33,9 @@ const NOT_SENT_WAIT_MS = { first: 2_000, longest: 60_000 };
 const SEND_WINDOW_MS = 30_000;
 /** Room in a grant for the look before the send, and for what comes in between. */
 const BASELINE_MS = 90_000;
-/** Distance of those that wait for the gate: about as long as a create takes. */
+/** Distance of those that wait for the gate: about as long as a create takes, which gets no faster than its requests. */
 const SLOT_MS = 2_000;
+const SHORTEST_SLOT_MS = 500;
 
 /** What came of one send, once everything is known that can be. */
 type Outcome =
@@ -214,7 +215,7 @@ export class Creates {
           ...this.#doubts.map((doubt) => doubt.decision),
         ],
         grantMs: this.#grantMs,
-        slotMs: run.ms(SLOT_MS),
+        slotMs: Math.max(run.ms(SLOT_MS), SHORTEST_SLOT_MS),
       });
       const { answer } = grant;
       if (answer.kind !== 'wait') return grant;
@@ -510,8 +511,13 @@ function doubtMessage(run: Run, why: string, end: number | undefined): string {
   const rest =
     end === undefined
       ? 'The witnesses do not tell; it is looked after ever more rarely, and a person may decide.'
-      : `The session, the ledger and the balance are asked; if none is seen by ${new Date(end).toISOString()}, that is judged.`;
+      : `The session, the ledger and the balance are asked; if none is seen by ${minuteOf(end)}, that is judged.`;
   return `${why} It is not sent again without proof. ${spentSentence(run)} ${rest} ${NEW_SESSION}`;
+}
+
+/** In UTC, since nobody here knows where the reader is. */
+function minuteOf(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** What create has cost so far, as a sentence. */

@@ -85,3 +85,12 @@ it('a key that was forgotten does not come back as one of which everything is kn
     false,
   );
 });
+
+it('the key that was not used for longest is forgotten first', () => {
+  const book = bookOf();
+  for (let other = 0; other < 10; other += 1) {
+    close(book, SENT_AT + (10 + other) * MINUTE, { keyFingerprint: `key-${other}` });
+    close(book, SENT_AT + (10 + other) * MINUTE + 1, {});
+  }
+  expect(book.facts({ workflowId: 'one', keyFingerprint: KEY, since: 0 }).accepted).toHaveLength(1);
+});

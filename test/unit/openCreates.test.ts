@@ -1,0 +1,121 @@
+/**
+ * A ledger row names no training, so nobody may take one that a create of another training would explain, also one that
+ * nobody has reported on yet.
+ */
+import { expect, it } from 'vitest';
+import type { CreateAttempt } from '../../src/contract/training.js';
+import { settleDoubt } from '../../src/money/receipt.js';
+import { acceptedDoubt, type Doubt, type JudgementTimes } from '../../src/money/verdict.js';
+import { AccountBook, emptyAccount } from '../../src/workflows/accountBook.js';
+
+const KEY = '0a1b2c3d';
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const TIMES: JudgementTimes = {
+  graceMs: 15 * MINUTE,
+  patienceMs: 2 * MINUTE,
+  skewMs: 2 * MINUTE,
+  bookingMs: 20 * MINUTE,
+};
+const SENT_AT = 100 * MINUTE;
+
+function ask(book: AccountBook, workflowId: string, now: number): void {
+  const asked = { workflowId, runId: 'run', sessionId: `of ${workflowId}`, keyFingerprint: KEY };
+  book.requestSend({ ...asked, decision: 'first', known: [], grantMs: 3 * MINUTE, slotMs: SECOND }, now);
+}
+
+function report(book: AccountBook, workflowId: string, outcome: 'in-doubt' | 'not-accepted'): void {
+  const told = { workflowId, runId: 'run', sessionId: `of ${workflowId}`, keyFingerprint: KEY };
+  book.reportSend({ ...told, decision: 'first', sentAt: SENT_AT, outcome }, SENT_AT + SECOND);
+}
+
+function openOf(book: AccountBook, since = 0): string[] {
+  return book
+    .facts({ workflowId: 'asks', keyFingerprint: KEY, since })
+    .inDoubt.map(({ workflowId }) => workflowId);
+}
+
+it('lists a create from its grant until somebody says what became of it', () => {
+  const book = new AccountBook(emptyAccount());
+  ask(book, 'one', SENT_AT);
+  expect(openOf(book)).toEqual(['one']);
+  report(book, 'one', 'in-doubt');
+  expect(openOf(book)).toEqual(['one']);
+  report(book, 'one', 'not-accepted');
+  expect(openOf(book)).toEqual([]);
+});
+
+it('does not list a grant of long ago that nobody will ever report on', () => {
+  const book = new AccountBook(emptyAccount());
+  ask(book, 'terminated', SENT_AT);
+  expect(openOf(book, SENT_AT + 1)).toEqual([]);
+});
+
+it('a row is not ours while the create of another training is on its way', () => {
+  const book = new AccountBook(emptyAccount());
+  book.state.areChargesEarly = true;
+  ask(book, 'ours', SENT_AT);
+  report(book, 'ours', 'in-doubt');
+  ask(book, 'theirs', SENT_AT + 2 * SECOND);
+  const attempt: CreateAttempt = {
+    decision: 'first',
+    sentAt: new Date(SENT_AT).toISOString(),
+    sentBy: new Date(SENT_AT + SECOND).toISOString(),
+    verdict: 'unknown',
+    evidence: [],
+  };
+  const since = SENT_AT - 28 * MINUTE;
+  const ledger = {
+    since,
+    at: SENT_AT + MINUTE,
+    balance: 900,
+    creates: [{ id: 'theirs', at: SENT_AT + 3 * SECOND, amount: 100 }],
+    unidentified: 0,
+    isClosed: true,
+    uploads: { count: 0, total: 0, dearest: 0 },
+  };
+  settleDoubt(attempt, {
+    look: { at: ledger.at, ledger },
+    account: book.facts({ workflowId: 'ours', keyFingerprint: KEY, since }),
+    workflowId: 'ours',
+    times: TIMES,
+  });
+  expect(attempt.verdict).toBe('unknown');
+  expect(attempt.evidence.join()).toContain('may be that of 1 other doubtful create');
+});
+
+it('a doubt that nobody settles does not keep the receipts of later trainings open', () => {
+  const book = new AccountBook(emptyAccount());
+  ask(book, 'given up', SENT_AT);
+  report(book, 'given up', 'in-doubt');
+  const later = SENT_AT + 24 * 60 * MINUTE;
+  const asked = { workflowId: 'later', runId: 'run', sessionId: 'of later', keyFingerprint: KEY };
+  ask(book, 'later', later);
+  book.reportSend({ ...asked, decision: 'first', sentAt: later, outcome: 'accepted' }, later);
+  const rows = [{ id: 'row', at: later, amount: 100, seenAt: later + SECOND }];
+  const { skewMs, bookingMs } = TIMES;
+  const closed = book.close({ ...asked, rows, skewMs, bookingMs }, later + 3 * MINUTE);
+  expect(closed.rows).toEqual({ first: { id: 'row', amount: 100 } });
+});
+
+const status = { word: 'running', models: [] };
+const doubtAt = (decision: string, sentAt: number): Doubt => ({ decision, sentAt, sentBy: sentAt + MINUTE });
+const doubts = [doubtAt('first', SENT_AT), doubtAt('second', SENT_AT + 60 * MINUTE)];
+
+it.each([
+  ['the newest where nothing tells', {}, 'second'],
+  ['by the date of what is shown', { createdAt: new Date(SENT_AT + 5 * MINUTE).toISOString() }, 'first'],
+  ['by that date also of the newest', { createdAt: new Date(SENT_AT + 61 * MINUTE).toISOString() }, 'second'],
+  ['the newest where the date is that of the session', { createdAt: new Date(0).toISOString() }, 'second'],
+])('of several sends that one was accepted: %s', (_, dates, decision) => {
+  const look = { at: SENT_AT + 62 * MINUTE, status: { ...status, ...dates } };
+  expect(acceptedDoubt({ doubts, look, times: TIMES })?.decision).toBe(decision);
+});
+
+it('of several sends that one was accepted: by the date of its row', () => {
+  const creates = [{ id: 'row', at: SENT_AT + MINUTE, amount: 100 }];
+  const uploads = { count: 0, total: 0, dearest: 0 };
+  const ledger = { since: 0, at: SENT_AT + 2 * MINUTE, balance: 0, creates, unidentified: 0, uploads };
+  const look = { at: SENT_AT + 62 * MINUTE, status, ledger };
+  expect(acceptedDoubt({ doubts, look, times: TIMES }, 'row')?.decision).toBe('first');
+});
