@@ -4,7 +4,7 @@ const shared = {
   setupFiles: ['test/support/quietLogger.ts'],
   pool: 'forks' as const,
   // Two cores are shared and servers are real: generous, so that only a hang fails.
-  testTimeout: 120_000,
+  testTimeout: 240_000,
   hookTimeout: 120_000,
   // The tests wait for processes more than they compute.
   maxWorkers: 4,
@@ -17,14 +17,17 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'alone',
-          include: ['test/{unit,mountsea,sandbox,compose,cli,activities}/**/*.test.ts'],
+          include: [
+            'test/{unit,money,mountsea,sandbox,compose,cli,activities}/**/*.test.ts',
+            'test/chaos/{audit,plan}.test.ts',
+          ],
         },
       },
       {
         test: {
           ...shared,
           name: 'with a Temporal server',
-          include: ['test/{workflow,replay,e2e}/**/*.test.ts'],
+          include: ['test/{workflow,replay,e2e,matrix}/**/*.test.ts'],
           globalSetup: ['test/support/globalSetup.ts'],
         },
       },
@@ -32,7 +35,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'servers of their own',
-          include: ['test/temporal/**/*.test.ts'],
+          include: ['test/temporal/**/*.test.ts', 'test/chaos/chaos.test.ts'],
           // They look at which ports a server gets again, so no other test may start one meanwhile.
           fileParallelism: false,
           maxWorkers: 1,

@@ -75,6 +75,8 @@ if (FAULTY_SIGNAL === 'SIGSTOP') {
   const create = Worker.create.bind(Worker);
   Worker.create = (options) => create({ ...options, ...fewest });
 }
+// Its test has ended, in whatever way.
+process.on('disconnect', () => process.exit());
 process.on('message', ({ serve: environment, leave: origin }) => {
   if (origin !== undefined) {
     running.get(origin)?.shutdown();
