@@ -12,8 +12,14 @@ import {
   type Asker,
   NO_FACTS,
 } from '../contract/account.js';
+import { Turns } from './turns.js';
 
 const DEADLINE_MS = 10_000;
+/**
+ * Of one worker. A workflow takes ten updates at once, and the server answers one more by dropping the others too: with
+ * fifty trainings that ask at once, after a restart, nobody gets an answer for minutes.
+ */
+const updates = new Turns(3);
 
 /** The execution that an activity works for. */
 export function asker(): Asker {
@@ -30,17 +36,20 @@ export async function updateAccount<A>(
   question: object,
 ): Promise<A> {
   const { client } = Context.current();
-  return client.withDeadline(Date.now() + DEADLINE_MS, () =>
-    client.workflow.executeUpdateWithStart<() => Promise<never>, A, [object]>(name, {
-      args: [question],
-      startWorkflowOperation: new WithStartWorkflowOperation<() => Promise<never>>(ACCOUNT_WORKFLOW, {
-        args: [],
-        workflowId: accountWorkflowId,
-        taskQueue: activityInfo().taskQueue,
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        staticSummary: 'What trainings of one API share: sessions, creates, timings of charges',
+  const { taskQueue } = activityInfo();
+  return updates.take(() =>
+    client.withDeadline(Date.now() + DEADLINE_MS, () =>
+      client.workflow.executeUpdateWithStart<() => Promise<never>, A, [object]>(name, {
+        args: [question],
+        startWorkflowOperation: new WithStartWorkflowOperation<() => Promise<never>>(ACCOUNT_WORKFLOW, {
+          args: [],
+          workflowId: accountWorkflowId,
+          taskQueue,
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          staticSummary: 'What trainings of one API share: sessions, creates, timings of charges',
+        }),
       }),
-    }),
+    ),
   );
 }
 

@@ -78,7 +78,10 @@ function refusalIn({ status, code, message }: Answer): ActivityFailureType {
   if (status < 400 || status >= 500 || status === 408 || status === 409) return ActivityFailureType.Ambiguous;
   const words = `${code ?? ''} ${message ?? ''}`.toLowerCase().replaceAll('_', ' ');
   if (/too frequent|too many requests|rate limit/.test(words)) return ActivityFailureType.RateLimited;
-  if (/model limit|(limit|maximum)\b.*\bmodels?\b|models?\b.*\b(limit|maximum)/.test(words)) {
+  // Of the number of models; a name that is too long has a maximum as well.
+  if (
+    /model limit|(limit|maximum|number|many|more)\b.*\bmodels\b|\bmodels\b.*\b(limit|maximum)/.test(words)
+  ) {
     return ActivityFailureType.AccountLimit;
   }
   if (/credits|insufficient balance|not enough balance/.test(words)) {

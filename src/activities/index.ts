@@ -2,6 +2,7 @@
  * Worker process: the activities of a training, one file a side effect. Everything they need of the outside is given
  * to `createActivities`; workflows see them by type only.
  */
+import { currentAffinity } from './affinity.js';
 import { createCheckTasks } from './checkTasks.js';
 import { createCloseTraining } from './closeTraining.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -19,7 +20,11 @@ export type { ActivityDependencies } from './dependencies.js';
 
 // The return type is the contract with the workflow: it is inferred, so that it cannot drift from the code.
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types
-export function createActivities(dependencies: ActivityDependencies) {
+export function createActivities(given: ActivityDependencies) {
+  const dependencies: ActivityDependencies = {
+    ...given,
+    affinity: () => currentAffinity(given.affinity),
+  };
   return {
     prepareSession: createPrepareSession(dependencies),
     uploadClip: createUploadClip(dependencies),

@@ -66,7 +66,9 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
     const owned = facts.session;
     if (owned !== undefined && owned.sessionId !== input.replaces) return { ...known, ...owned };
     const sessionId =
-      (await forgottenSession(who.workflowId, input.replaces)) ?? input.adopt ?? (await prepare());
+      (input.replaces === undefined ? await forgottenSession(who.workflowId) : undefined) ??
+      input.adopt ??
+      (await prepare());
     const claim = await claimSession(accountWorkflowId, {
       ...who,
       sessionId,
@@ -85,13 +87,12 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
   }
 }
 
-/** The account workflow forgets trainings that ended long ago; their records do not. */
-async function forgottenSession(
-  workflowId: string,
-  replaces: string | undefined,
-): Promise<string | undefined> {
-  const record = await recordOf(workflowId);
-  return record?.sessionId === replaces ? undefined : record?.sessionId;
+/**
+ * The account workflow forgets trainings that ended long ago; their records do not. Not asked where a person gave up a
+ * session: the record may still name an earlier one that was given up too.
+ */
+async function forgottenSession(workflowId: string): Promise<string | undefined> {
+  return (await recordOf(workflowId))?.sessionId;
 }
 
 /** @throws a final failure where a training that still runs owns the session. */

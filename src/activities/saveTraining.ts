@@ -23,7 +23,8 @@ export function createSaveTraining({ writesFiles }: ActivityDependencies) {
       return true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      throw ApplicationFailure.create({ type: 'SaveFailed', message: `${path} cannot be written: ${why}` });
+      // The record has it all: a disk that is full must not hold up a training that is paid for.
+      throw ApplicationFailure.nonRetryable(`${path} cannot be written: ${why}`, 'SaveFailed');
     }
   };
 }

@@ -74,17 +74,32 @@ function identityOf(source: string): string {
  * the same: the number decides then, and where it does not nothing is guessed.
  */
 export function matchClips(sources: readonly Source[], kept: readonly Clip[]): AdoptedSession['clips'] {
+  return matchKept(sources, kept).map(({ file, kept: { clipId } }) => ({ file, clipId }));
+}
+
+/** As `matchClips`, for uploads that were under way. */
+export function matchTasks(
+  sources: readonly Source[],
+  kept: readonly KeptTask[],
+): NonNullable<AdoptedSession['tasks']> {
+  return matchKept(sources, kept).map(({ file, kept: { taskId } }) => ({ file, taskId }));
+}
+
+function matchKept<K extends { file: number; source: string }>(
+  sources: readonly Source[],
+  kept: readonly K[],
+): { file: number; kept: K }[] {
   const free = new Set(kept);
   return sources.flatMap(({ label }, index) => {
     const file = index + 1;
     const fitting = [...free].filter(({ source }) => isCutOf(source, label));
     const alike = sources.filter((other) => fitting.some(({ source }) => isCutOf(source, other.label)));
-    const clip =
+    const found =
       fitting.find((one) => one.file === file) ??
       (fitting.length === 1 && alike.length === 1 ? fitting[0] : undefined);
-    if (clip === undefined) return [];
-    free.delete(clip);
-    return [{ file, clipId: clip.clipId }];
+    if (found === undefined) return [];
+    free.delete(found);
+    return [{ file, kept: found }];
   });
 }
 
@@ -96,9 +111,18 @@ function isCutOf(kept: string, label: string): boolean {
 
 const LABEL_KEPT = 200;
 
+/** An upload that was under way. */
+export interface KeptTask {
+  taskId: string;
+  file: number;
+  source: string;
+}
+
 /** What this server remembers of a session. */
 export interface KnownSession {
   clips: Clip[];
+  /** Uploads that were under way when their training ended. */
+  tasks: KeptTask[];
   /** Not later than the first moment at which its create may have been sent; ISO 8601. */
   openedAt: string;
 }
@@ -126,7 +150,17 @@ export function knownSession(
     }
   }
   const openings = memories.map((memory) => openingOf(memory.startedAt, memory.receipt.create.attempts));
-  return { clips: [...clips.values()], openedAt: openings.sort()[0] ?? first.startedAt };
+  return {
+    clips: [...clips.values()],
+    tasks: memories.flatMap((memory) => ('uploads' in memory ? tasksIn(memory) : [])),
+    openedAt: openings.sort()[0] ?? first.startedAt,
+  };
+}
+
+function tasksIn({ uploads }: Snapshot['memo']): KeptTask[] {
+  return uploads.flatMap(({ file, label, taskId, clipId }) =>
+    taskId === undefined || clipId !== undefined ? [] : [{ taskId, file, source: label }],
+  );
 }
 
 function clipsIn({ uploads }: Snapshot['memo']): Clip[] {

@@ -38,13 +38,20 @@ export type ClaimAnswer =
   /** Somebody else's. */
   | { kind: 'refused'; owner: string };
 
+/** A send that a run knows of. One decision may have had several, where the earlier ones were refused. */
+export interface KnownSend {
+  decision: string;
+  /** Not before its grant, ms since 1970. */
+  sentAt: number;
+}
+
 export interface RequestSend extends Asker {
   sessionId: string;
   keyFingerprint: string;
   /** `FIRST_DECISION`, or the id of an attention; `+` behind it for the one send that a proof allows. */
   decision: string;
-  /** Decisions whose outcome this run knows, or is about to find out. */
-  known: string[];
+  /** Sends whose outcome this run knows, or is about to find out. */
+  known: KnownSend[];
   /** How long the grant holds, ms: from baseline to answer. */
   grantMs: number;
   /** Where another one is sending: how far apart the next tries of those that wait are, ms. */
@@ -57,6 +64,8 @@ export type SendAnswer =
   | { kind: 'wait'; notBefore: number }
   /** Another run of this training had the same grant and may have sent (a reset in the Web UI). */
   | { kind: 'may-have-sent'; sessionId: string; decision: string; grantedAt: number }
+  /** The session belongs to another training by now. */
+  | { kind: 'taken'; owner: string }
   /** It was sent and accepted already, by another run. */
   | { kind: 'accepted'; sessionId: string; decision: string; sentAt: number; acceptedAt: number };
 

@@ -45,6 +45,8 @@ export interface RecordInput {
   record?: TrainingRecord;
   /** An alias has this instead of a record. */
   aliasOf?: string;
+  /** For tests: records taken before it continues as new. Default 500. */
+  recordsEachRun?: number;
   /** Factor on the times at which a provisional receipt is looked after. Default 1. */
   timeScale?: number;
 }

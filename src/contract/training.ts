@@ -68,6 +68,8 @@ export interface AdoptedSession {
   sessionId: string;
   /** Clips that are there already, by number of the file. */
   clips: { file: number; clipId: string }[];
+  /** Uploads that were under way, by number of the file: they are paid for, and may end well. */
+  tasks?: { file: number; taskId: string }[];
   /** When the session was opened, ISO 8601, where that is known. */
   openedAt?: string;
 }
@@ -98,6 +100,8 @@ export interface CreateAttempt {
   credits?: number;
   /** Its ledger row. */
   rowId?: string;
+  /** The ledger row that gave it back; the verdict is then `not-charged`. */
+  refundRowId?: string;
   /** Charged, but the ledger has not shown it yet. */
   provisional?: boolean;
   /** The last moment at which a byte of it could leave; ISO 8601. */

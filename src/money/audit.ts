@@ -113,8 +113,8 @@ export function attemptsOf(
 const ADOPTED = 'adopted';
 
 /** One that was refused has none; one that was given back has one for the charge and one for the refund. */
-function mayHaveRow({ verdict, evidence }: CreateAttempt): boolean {
-  return verdict !== 'not-charged' || evidence.some((line) => line.endsWith('gives it back'));
+function mayHaveRow({ verdict, refundRowId }: CreateAttempt): boolean {
+  return verdict !== 'not-charged' || refundRowId !== undefined;
 }
 
 /**

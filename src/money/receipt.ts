@@ -94,6 +94,7 @@ export function refundAttempt(attempt: CreateAttempt, rowId: string): void {
   attempt.verdict = 'not-charged';
   delete attempt.credits;
   delete attempt.provisional;
+  attempt.refundRowId = rowId;
   attempt.evidence = [...attempt.evidence, `ledger row ${rowId} gives it back`];
 }
 

@@ -10,8 +10,7 @@ export interface RefundQuestion {
   account: AccountFacts;
   attempt: CreateAttempt;
   skewMs: number;
-  /** When the training was seen to wait for its end, ms since 1970: no refund is older than its send. */
-  failedAt: number;
+  bookingMs: number;
 }
 
 /**
@@ -20,7 +19,13 @@ export interface RefundQuestion {
  *
  * @returns the id of the row.
  */
-export function provenRefund({ look, account, attempt, skewMs }: RefundQuestion): string | undefined {
+export function provenRefund({
+  look,
+  account,
+  attempt,
+  skewMs,
+  bookingMs,
+}: RefundQuestion): string | undefined {
   const sentAt = Date.parse(attempt.sentAt);
   const refunds = (look.ledger?.creates ?? []).filter(
     ({ amount, at }) => amount < 0 && at >= sentAt - skewMs,
@@ -30,7 +35,9 @@ export function provenRefund({ look, account, attempt, skewMs }: RefundQuestion)
   const others = account.accepted.filter(
     ({ decision, sentAt: at }) => decision !== attempt.decision || at !== sentAt,
   );
-  if (others.length > 0 || account.inDoubt.length > 0) return undefined;
+  // A doubt that is long past cannot be what is given back now.
+  const doubts = account.inDoubt.filter(({ sentAt: at }) => at + 2 * bookingMs + skewMs >= sentAt);
+  if (others.length > 0 || doubts.length > 0) return undefined;
   return attempt.credits === undefined || attempt.credits === -refund.amount ? refund.id : undefined;
 }
 

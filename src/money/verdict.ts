@@ -56,8 +56,11 @@ export function graceEnd({
   account,
   times,
 }: Pick<CreateQuestion, 'doubts' | 'account' | 'times'>): number {
-  const last = Math.max(...doubts.map(({ sentBy }) => sentBy));
-  return last + Math.max(times.graceMs, 3 * (account.charges.longestMs ?? 0));
+  return Math.max(...doubts.map(({ sentBy }) => sentBy)) + graceOf(account, times);
+}
+
+function graceOf({ charges }: CreateQuestion['account'], { graceMs }: JudgementTimes): number {
+  return Math.max(graceMs, 3 * (charges.longestMs ?? 0));
 }
 
 export function judgeCreate(question: CreateQuestion): CreateVerdict {
@@ -282,7 +285,7 @@ function othersOf(question: LedgerQuestion, ledger: LedgerLook): OtherCreate[] {
 
 /** @returns undefined where accepted creates of others explain every row. */
 function judgeUnexplained(
-  { account, workflowId, times }: LedgerQuestion,
+  { doubts, account, workflowId, times }: LedgerQuestion,
   first: Doubt,
   ledger: LedgerLook,
   others: readonly OtherCreate[],
@@ -305,7 +308,14 @@ function judgeUnexplained(
   const says = `the ledger has a create row${id} that no other training explains`;
   if (!account.isComplete) return silent(`${says}, but not all trainings are remembered`);
   if (left(charges, explainers) === 0) {
-    return silent(`${says}, but it may be that of ${doubtful.length} other doubtful create(s)`);
+    // What became of those is about to be told by their own sessions.
+    const newest = Math.max(...doubtful.map(({ from }) => from + skewMs));
+    const until = newest + graceOf(account, times) + 2 * times.patienceMs;
+    return {
+      kind: 'busy',
+      says: `${says}, but it may be that of ${doubtful.length} other doubtful create(s)`,
+      until: Math.min(until, graceEnd({ doubts, account, times }) + graceOf(account, times)),
+    };
   }
   const notOurs = charges.filter((one) => !isOurs(one));
   if (row === undefined || left(notOurs, explainers) > 0) {

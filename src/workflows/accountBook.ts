@@ -62,8 +62,6 @@ export interface AccountState {
   owners: Record<string, Owner>;
   /** By fingerprint. */
   keys: Record<string, KeyState>;
-  /** What was sent with a key that is no longer kept was sent before this, ms since 1970. */
-  keysForgottenBefore: number;
   /** A charge of this origin was seen before its training ended. */
   areChargesEarly: boolean;
   /** The last trainings, newest last, ms. */
@@ -77,7 +75,7 @@ const DURATIONS_KEPT = 40;
 const KEYS_KEPT = 5;
 
 export function emptyAccount(): AccountState {
-  return { owners: {}, keys: {}, keysForgottenBefore: 0, areChargesEarly: false, trainingsMs: [] };
+  return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [] };
 }
 
 export class AccountBook {
@@ -95,13 +93,10 @@ export class AccountBook {
       own.isClosed = false;
       return { kind: 'owned', sessionId: own.sessionId, firstRunId: own.firstRunId };
     }
-    const other = Object.entries(this.state.owners).find(
-      ([id, owner]) => id !== workflowId && owner.sessionId === sessionId,
-    );
+    const other = this.#ownerOf(sessionId, workflowId);
     if (other !== undefined) {
-      const [owner] = other;
-      if (owner !== takeOverFrom) return { kind: 'refused', owner };
-      Reflect.deleteProperty(this.state.owners, owner);
+      if (other !== takeOverFrom) return { kind: 'refused', owner: other };
+      Reflect.deleteProperty(this.state.owners, other);
     }
     this.state.owners[workflowId] = {
       sessionId,
@@ -117,6 +112,8 @@ export class AccountBook {
 
   requestSend(request: RequestSend, now: number): SendAnswer {
     const { workflowId, runId, decision, known, keyFingerprint, sessionId, grantMs, slotMs } = request;
+    const taker = this.#ownerOf(sessionId, workflowId);
+    if (taker !== undefined) return { kind: 'taken', owner: taker };
     const owner = (this.state.owners[workflowId] ??= {
       sessionId,
       firstRunId: runId,
@@ -127,7 +124,12 @@ export class AccountBook {
     owner.touchedAt = now;
     // What another run of this training did after the point to which it was reset.
     const foreign = Object.entries(owner.grants)
-      .filter(([name, grant]) => grant.runId !== runId && grant.isRefuted !== true && !known.includes(name))
+      .filter(
+        ([name, { runId: granted, grantedAt, isRefuted }]) =>
+          granted !== runId &&
+          isRefuted !== true &&
+          !known.some(({ decision: one, sentAt }) => one === name && sentAt >= grantedAt),
+      )
       .map(([name, { sessionId: session, grantedAt, accepted }]) => ({
         decision: name,
         sessionId: session,
@@ -254,11 +256,18 @@ export class AccountBook {
         ({ sentAt, sessionId }) => sentAt >= since || sessionId === owner?.sessionId,
       ),
       inDoubt: this.#openCreates(keyFingerprint, since),
-      isComplete: since > (key?.forgottenBefore ?? this.state.keysForgottenBefore),
+      isComplete: since > (key?.forgottenBefore ?? this.#unknownBefore(Infinity)),
       charges,
       trainingsMs: this.state.trainingsMs,
       ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),
     };
+  }
+
+  /** The training that has the session, where it is another one. */
+  #ownerOf(sessionId: string, asking: string): string | undefined {
+    return Object.entries(this.state.owners).find(
+      ([workflowId, owner]) => workflowId !== asking && owner.sessionId === sessionId,
+    )?.[0];
   }
 
   #learnTiming(
@@ -301,6 +310,11 @@ export class AccountBook {
     return [...inDoubt, ...unreported];
   }
 
+  /** Where there are other keys, a new one may be of the same account: its ledger then has their creates too. */
+  #unknownBefore(now: number): number {
+    return Object.keys(this.state.keys).length > 0 ? now : 0;
+  }
+
   #key(fingerprint: string, now: number): KeyState {
     const { keys } = this.state;
     const known = keys[fingerprint];
@@ -309,15 +323,13 @@ export class AccountBook {
       return known;
     }
     const [oldest, ...others] = Object.entries(keys).sort(([, a], [, b]) => a.touchedAt - b.touchedAt);
-    if (oldest !== undefined && others.length + 1 >= KEYS_KEPT) {
-      Reflect.deleteProperty(keys, oldest[0]);
-      this.state.keysForgottenBefore = now;
-    }
+    const forgottenBefore = this.#unknownBefore(now);
+    if (oldest !== undefined && others.length + 1 >= KEYS_KEPT) Reflect.deleteProperty(keys, oldest[0]);
     return (keys[fingerprint] = {
       touchedAt: now,
       nextSlotAt: 0,
       accepted: [],
-      forgottenBefore: this.state.keysForgottenBefore,
+      forgottenBefore,
       inDoubt: [],
     });
   }

@@ -93,11 +93,7 @@ export class ChargeWatch {
     const run = this.#run;
     const { skewMs } = judgementTimes(run);
     const startedAt = Date.parse(run.startedAt);
-    const { ledger } = await run.activities.readLedger('look at the ledger', {
-      affinity: run.affinity,
-      since: startedAt - skewMs,
-      uploadsSince: startedAt,
-    });
+    const ledger = await this.#read(startedAt - skewMs, startedAt);
     if (ledger === undefined) return;
     const before = this.#look;
     this.#look = ledger;
@@ -105,6 +101,22 @@ export class ChargeWatch {
       if (this.#rows.has(row.id)) continue;
       const unseen = before === undefined ? {} : { unseenAt: before.at };
       this.#rows.set(row.id, { ...row, seenAt: ledger.at, ...unseen });
+    }
+  }
+
+  /** A ledger that cannot be read holds up nothing: least of all a model that is paid for. */
+  async #read(since: number, uploadsSince: number): Promise<LedgerLook | undefined> {
+    const run = this.#run;
+    try {
+      const { ledger } = await run.activities.readLedger('look at the ledger', {
+        affinity: run.affinity,
+        since,
+        uploadsSince,
+      });
+      return ledger;
+    } catch (error) {
+      if (provenFailure(error) === undefined) throw error;
+      return undefined;
     }
   }
 

@@ -18,6 +18,10 @@ const FIELDS: Record<CorrectionAction, (keyof Correction)[]> = {
   giveUp: [],
 };
 
+/** Longest name and URL, characters: what is shown of a training must stay small. */
+const MOST_NAME = 500;
+const MOST_URL = 8_000;
+
 /** What of a run the rules look at. */
 export interface Correctable {
   input: Pick<TrainCustomModelInput, 'minClips'>;
@@ -57,16 +61,23 @@ export function whyRefused(
     case 'dropFiles':
       return whyNotDropped(correction.files ?? [], files, fewestClips(input));
     case 'retry':
-      return correction.maxCredits === undefined || correction.maxCredits > 0
-        ? undefined
-        : 'maxCredits must be more than 0.';
+      return whyNoBudget(correction.maxCredits, attention);
     default:
       return undefined;
   }
 }
 
+function whyNoBudget(maxCredits: number | undefined, { kind, nextTryAt }: Attention): string | undefined {
+  if (maxCredits === undefined) return undefined;
+  // A balance that is too low tries again by itself; only the training's own budget waits for a person.
+  if (kind !== 'credits' || nextTryAt !== undefined) {
+    return 'maxCredits goes with a training that its own budget stopped.';
+  }
+  return maxCredits > 0 ? undefined : 'maxCredits must be more than 0.';
+}
+
 function whyNoName(wanted: string | undefined, name: string): string | undefined {
-  if (wanted === undefined || wanted.trim() === '') return 'rename needs a name.';
+  if (!isText(wanted, MOST_NAME) || wanted.trim() === '') return 'rename needs a name.';
   return wanted === name ? `The name is "${name}" already.` : undefined;
 }
 
@@ -77,10 +88,17 @@ function whyNotReplaced(
   if (replacements.length === 0) return 'replaceFiles needs at least one file and its new source.';
   const numbers = replacements.map(({ file }) => file);
   const unusable = replacements.find(
-    ({ source }) => typeof source.url !== 'string' || !/^https?:\/\//i.test(source.url),
+    ({ source }) => !isText(source.url, MOST_URL) || !/^https?:\/\//i.test(source.url),
   );
   if (unusable !== undefined) return `The new source of file ${unusable.file} is no http or https URL.`;
+  const unnamed = replacements.find(({ source }) => !isText(source.label, MOST_URL) || source.label === '');
+  if (unnamed !== undefined) return `The new source of file ${unnamed.file} has no label.`;
   return whyNumbers(numbers, files);
+}
+
+/** An update may come from anywhere, with anything in it. */
+function isText(value: unknown, longest: number): value is string {
+  return typeof value === 'string' && value.length <= longest;
 }
 
 function whyNotDropped(

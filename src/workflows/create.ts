@@ -3,14 +3,14 @@
  * What proves nothing is answered by asking, never by sending again: only a proof that a send had no effect, or a
  * person, leads to another one.
  */
-import { CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WitnessesRead } from '../activities/readWitnesses.js';
 import type { SendGrant } from '../activities/sendGate.js';
 import type { SubmitHeartbeat } from '../activities/submitTraining.js';
 import type { ReportSend } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
-import { ActivityFailureType } from '../contract/failures.js';
-import type { SessionStatus } from '../contract/money.js';
+import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
+import type { SessionStatus, Witnesses } from '../contract/money.js';
 import { CREATE_CREDITS, type CreateAttempt } from '../contract/training.js';
 import {
   acceptedDoubt,
@@ -21,13 +21,17 @@ import {
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
-import { type ProvenFailure, provenFailure } from './failures.js';
-import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
+import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
+import { evidenceOf, type Parked, type Parking, type ParkRequest, trainingFailure } from './parking.js';
 import { now, REQUEST_TIMEOUT_MS, type Run } from './run.js';
+import { NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
 const RATE_LIMIT_TRIES = 10;
 const RATE_LIMIT_WAIT_MS = 15_000;
+/** A longer wait is shown, and a person may cut it short. */
+const LONGEST_QUIET_WAIT_MS = 120_000;
+const NOT_SENT_QUIET_TRIES = 10;
 const NOT_SENT_WAIT_MS = { first: 2_000, longest: 60_000 };
 /** From the decision of the workflow to the last moment at which a byte may be written. */
 const SEND_WINDOW_MS = 30_000;
@@ -100,7 +104,11 @@ export class Creates {
           return outcome.correction;
         case 'not-sent':
           run.tell(`Create did not leave: ${outcome.why}`);
-          await sleep(run.ms(Math.min(NOT_SENT_WAIT_MS.first * 2 ** unsent++, NOT_SENT_WAIT_MS.longest)), {
+          if (++unsent > NOT_SENT_QUIET_TRIES) {
+            await this.#parking.waitVisibly(unsentPark(run, unsent, outcome.why));
+            break;
+          }
+          await sleep(run.ms(Math.min(NOT_SENT_WAIT_MS.first * 2 ** unsent, NOT_SENT_WAIT_MS.longest)), {
             summary: 'create was not sent: next try',
           });
           break;
@@ -113,7 +121,7 @@ export class Creates {
           }
           const correction = await this.#parking.park({
             kind: 'create-rejected',
-            message: `Create was sent twice and proved to have had no effect. ${spentSentence(run)}`,
+            message: `Create was sent once more by itself and is proved to have had no effect again. ${spentSentence(run)}`,
             evidence: [outcome.why],
             options: ['retry', 'rename', 'newSession'],
           });
@@ -124,9 +132,11 @@ export class Creates {
           const { failure } = outcome;
           if (failure.type === ActivityFailureType.RateLimited && ++refusals < RATE_LIMIT_TRIES) {
             run.tell(`Create was refused for now: ${failure.message}`);
-            await sleep(failure.details.retryAfterMs ?? run.ms(RATE_LIMIT_WAIT_MS), {
-              summary: 'create was refused for now: next try',
-            });
+            const { retryAfterMs = run.ms(RATE_LIMIT_WAIT_MS) } = failure.details;
+            const wait = Math.max(retryAfterMs, run.ms(NOT_SENT_WAIT_MS.first));
+            if (wait > LONGEST_QUIET_WAIT_MS)
+              await this.#parking.waitVisibly(refusalPark(run, failure), wait);
+            else await sleep(wait, { summary: 'create was refused for now: next try' });
             break;
           }
           refusals = 0;
@@ -170,19 +180,31 @@ export class Creates {
     const run = this.#run;
     const grant = await this.#grant(decision);
     switch (grant.answer.kind) {
-      case 'go':
-        // Cancellation waits for the truth about the charge.
-        return CancellationScope.nonCancellable(() => this.#sendGranted(decision, grant));
+      case 'go': {
+        const baseline = await this.#beforeSend(decision, grant);
+        // From here on cancellation waits for the truth about the charge.
+        return CancellationScope.nonCancellable(() => this.#sendGranted(decision, grant, baseline));
+      }
       case 'accepted': {
-        const { sessionId, decision: earlier, sentAt } = grant.answer;
-        run.session = { ...run.session, sessionId };
+        const { sessionId, decision: earlier, sentAt, acceptedAt } = grant.answer;
+        this.#takeSession(sessionId);
         this.#attempt(earlier, sentAt);
-        this.#accepted(earlier, ['another run of this training has sent it, and it was accepted']);
+        this.#accepted(
+          earlier,
+          ['another run of this training has sent it, and it was accepted'],
+          new Date(acceptedAt).toISOString(),
+        );
         return { kind: 'accepted' };
       }
+      case 'taken':
+        throw trainingFailure(
+          run,
+          TrainingFailureType.SessionTaken,
+          `Session ${run.session.sessionId} belongs to the training ${grant.answer.owner} by now. Nothing was sent.`,
+        );
       case 'may-have-sent': {
         const { sessionId, decision: earlier, grantedAt } = grant.answer;
-        run.session = { ...run.session, sessionId };
+        this.#takeSession(sessionId);
         this.#attempt(earlier, grantedAt);
         this.#doubts.push({ decision: earlier, sentAt: grantedAt, sentBy: grantedAt + this.#grantMs });
         return CancellationScope.nonCancellable(() =>
@@ -206,41 +228,76 @@ export class Creates {
   async #grant(decision: string): Promise<SendGrant> {
     const run = this.#run;
     for (;;) {
-      const grant = await run.activities.requestSend('ask to send create', {
-        origin: run.input.origin,
-        sessionId: run.session.sessionId,
-        decision,
-        known: [
-          ...run.attempts.map((attempt) => attempt.decision),
-          ...this.#doubts.map((doubt) => doubt.decision),
-        ],
-        grantMs: this.#grantMs,
-        slotMs: Math.max(run.ms(SLOT_MS), SHORTEST_SLOT_MS),
-      });
+      const grant = await this.#parking.mending(() =>
+        run.activities.requestSend('ask to send create', {
+          origin: run.input.origin,
+          sessionId: run.session.sessionId,
+          decision,
+          known: [
+            ...run.attempts.map((attempt) => ({
+              decision: attempt.decision,
+              sentAt: Date.parse(attempt.sentAt),
+            })),
+            ...this.#doubts.map((doubt) => ({ decision: doubt.decision, sentAt: doubt.sentAt })),
+          ],
+          grantMs: this.#grantMs,
+          slotMs: Math.max(run.ms(SLOT_MS), SHORTEST_SLOT_MS),
+        }),
+      );
       const { answer } = grant;
       if (answer.kind !== 'wait') return grant;
       await sleep(Math.max(1, answer.notBefore - Date.now()), { summary: 'another create is under way' });
     }
   }
 
-  async #sendGranted(decision: string, grant: SendGrant): Promise<Outcome> {
+  /** A run that was reset to before a new session was opened goes on in that one; the old one's clips are none of it. */
+  #takeSession(sessionId: string): void {
     const run = this.#run;
-    const { origin, keyFingerprint, runId } = grant;
+    if (sessionId === run.session.sessionId) return;
+    run.session = { ...run.session, sessionId };
+    for (const file of run.files) if (file.state !== 'dropped') run.forget(file);
+  }
+
+  /**
+   * What must be there before anything is sent: the record, and the look that the verdict will be compared with.
+   *
+   * @throws CancelledFailure where the training was cancelled meanwhile: then nothing is sent.
+   */
+  async #beforeSend(decision: string, { origin, keyFingerprint }: SendGrant): Promise<Witnesses> {
+    const run = this.#run;
     // The key may have been changed since the session was opened; money is judged by the one that sends.
     run.session = { ...run.session, origin, keyFingerprint };
-    await keepRecord(run);
-    const { look: baseline } = await this.#read('look before create');
+    try {
+      await keepRecord(run);
+      const { look } = await this.#read('look before create');
+      if (CancellationScope.current().consideredCancelled)
+        throw new CancelledFailure('Cancelled before create.');
+      return look;
+    } catch (error) {
+      await CancellationScope.nonCancellable(() => this.#report(decision, Date.now(), 'not-accepted'));
+      throw error;
+    }
+  }
+
+  async #sendGranted(decision: string, grant: SendGrant, baseline: Witnesses): Promise<Outcome> {
+    const run = this.#run;
+    const { origin, keyFingerprint, runId } = grant;
     if (isUnderCreate(baseline.status)) {
+      const shown = `before the send the session showed "${baseline.status.word}" already`;
+      if (this.#doubts.length > 0) return this.#landed(decision, baseline.at, baseline.status, shown);
       this.#attempt(decision, baseline.at);
       await this.#report(decision, baseline.at, 'accepted');
-      this.#accepted(decision, [`before the send the session showed "${baseline.status.word}" already`]);
+      this.#accepted(decision, [shown]);
       return { kind: 'accepted' };
     }
     const sentAt = Date.now();
     const timeoutMs = run.bounded(REQUEST_TIMEOUT_MS);
     const until = grant.answer.kind === 'go' ? grant.answer.until : sentAt;
     const notAfter = Math.min(sentAt + run.bounded(SEND_WINDOW_MS), until - timeoutMs);
-    if (notAfter <= sentAt) return { kind: 'not-sent', why: 'the look before it took too long' };
+    if (notAfter <= sentAt) {
+      await this.#report(decision, sentAt, 'not-accepted');
+      return { kind: 'not-sent', why: 'the look before it took too long' };
+    }
     const attempt = this.#attempt(decision, sentAt);
     attempt.sentBy = new Date(notAfter + timeoutMs).toISOString();
     if (baseline.ledger !== undefined) attempt.balanceBefore = baseline.ledger.balance;
@@ -263,7 +320,8 @@ export class Creates {
       );
       return await this.#conclude(attempt, baseline.status, `create was accepted as task ${taskId}`);
     } catch (error) {
-      const failure = provenFailure(error);
+      // A create was ordered, so what is not understood is a doubt, and no reason to end.
+      const failure = provenFailure(error) ?? unexplained(error);
       if (failure === undefined) throw error;
       const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
       if (answer !== undefined) {
@@ -301,17 +359,19 @@ export class Creates {
         return { kind: 'not-sent', why: failure.message };
       case ActivityFailureType.AlreadySent:
         run.sends -= 1;
+        if (this.#doubts.length > 0) {
+          run.attempts.splice(run.attempts.indexOf(attempt), 1);
+          return this.#landed(decision, sentAt, NO_STATUS, failure.message);
+        }
         return this.#conclude(attempt, doubt.baseline?.status ?? NO_STATUS, failure.message);
       case ActivityFailureType.Ambiguous:
         break;
+      case ActivityFailureType.Credentials:
+        // Without an answer it is our own worker that has no key.
+        if (failure.details.status === undefined) run.sends -= 1;
+        return this.#refused(attempt, failure, doubt);
       default:
-        // A refusal speaks of this request; where an earlier one is in doubt it may be the echo of that one's success.
-        attempt.verdict = 'not-charged';
-        attempt.evidence = evidenceOf(failure);
-        run.show();
-        await this.#report(decision, sentAt, 'not-accepted');
-        if (this.#doubts.length === 0) return { kind: 'refused', failure };
-        return this.#reconcile(`Create was refused (${failure.message}), but an earlier one is in doubt.`);
+        return this.#refused(attempt, failure, doubt);
     }
     attempt.evidence = evidenceOf(failure);
     attempt.sentBy = new Date(doubt.sentBy).toISOString();
@@ -319,6 +379,27 @@ export class Creates {
     this.#doubts.push(doubt);
     await this.#report(decision, sentAt, 'in-doubt');
     return this.#reconcile(`Create may or may not have been accepted: ${failure.message}.`);
+  }
+
+  /** A refusal speaks of this request; where an earlier one is in doubt it may be the echo of that one's success. */
+  async #refused(
+    attempt: CreateAttempt,
+    failure: ProvenFailure,
+    { decision, sentAt }: Doubt,
+  ): Promise<Outcome> {
+    attempt.verdict = 'not-charged';
+    attempt.evidence = evidenceOf(failure);
+    this.#run.show();
+    await this.#report(decision, sentAt, 'not-accepted');
+    if (this.#doubts.length === 0) return { kind: 'refused', failure };
+    return this.#reconcile(`Create was refused (${failure.message}), but an earlier one is in doubt.`);
+  }
+
+  /** An earlier send, which was in doubt, shows to have been accepted, so this one was not written. */
+  async #landed(decision: string, at: number, status: SessionStatus, shown: string): Promise<Outcome> {
+    await this.#report(decision, at, 'not-accepted');
+    const question = { doubts: this.#doubts, look: { at, status }, times: judgementTimes(this.#run) };
+    return this.#resolvedAsAccepted(acceptedDoubt(question), [shown]);
   }
 
   /** Asks until the witnesses tell or will not tell, or a person decides. */
@@ -342,7 +423,19 @@ export class Creates {
     let isHandedOver = false;
     try {
       for (;;) {
-        const { look, account } = await this.#read('ask what became of create', inquiry.anchor, true);
+        const read = await this.#parking.unlessAnswered(parked, () =>
+          this.#read('ask what became of create', inquiry.anchor, true),
+        );
+        if (read === undefined) {
+          const decided = await this.#parking.answerWithin(parked, 1, 'answered');
+          if (decided !== undefined && decided.action !== 'keepWaiting') {
+            return { kind: 'corrected', correction: decided };
+          }
+          inquiry.since = Date.now();
+          parked.answer = undefined;
+          continue;
+        }
+        const { look, account } = read;
         // Where nobody looked before the send, the ledger is at least whole from here on.
         if (look.ledger !== undefined) inquiry.anchor ??= look.ledger.balance;
         const times = judgementTimes(run);
@@ -450,7 +543,7 @@ export class Creates {
   }
 
   /** Until the ledger shows the charge, it is the documented price. */
-  #accepted(decision: string, proof: string[]): void {
+  #accepted(decision: string, proof: string[], acceptedAt?: string): void {
     const run = this.#run;
     const attempt =
       run.attempts.find((one) => one.decision === decision) ?? this.#attempt(decision, Date.now());
@@ -458,7 +551,8 @@ export class Creates {
     attempt.credits = CREATE_CREDITS;
     attempt.provisional = true;
     attempt.evidence = [...proof, `${CREATE_CREDITS} credits is the documented price`];
-    run.acceptedAt = now();
+    // Of a session begun elsewhere nobody knows since when it trains.
+    run.acceptedAt = decision === ADOPTED ? undefined : (acceptedAt ?? now());
     run.show();
   }
 
@@ -477,6 +571,15 @@ export class Creates {
 
 const NO_STATUS: SessionStatus = { word: '', models: [] };
 
+function unsentPark(run: Run, tries: number, why: string): ParkRequest {
+  return {
+    kind: 'create-rejected',
+    message: `Create could not be sent ${tries} times in a row, and nothing of it left: ${why}. ${spentSentence(run)}`,
+    evidence: [why],
+    options: ['retry'],
+  };
+}
+
 function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
   if (failure.type === ActivityFailureType.AccountLimit) {
     return {
@@ -494,16 +597,12 @@ function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
   };
 }
 
-/** What a person must know before giving up a session. */
-export const NEW_SESSION = 'A new session would upload and pay all files again, perhaps on another account.';
-
 function doubtPark(run: Run, why: string): ParkRequest {
   return {
     kind: 'charge-unknown',
     message: doubtMessage(run, why, undefined),
     evidence: ['nothing was asked yet'],
     options: ['keepWaiting', 'resendCreate', 'newSession'],
-    riskOfSecondCharge: ['resendCreate', 'newSession'],
   };
 }
 
@@ -518,16 +617,4 @@ function doubtMessage(run: Run, why: string, end: number | undefined): string {
 /** In UTC, since nobody here knows where the reader is. */
 function minuteOf(time: number): string {
   return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-}
-
-/** What create has cost so far, as a sentence. */
-export function spentSentence({ receipt: { create } }: Run): string {
-  switch (create.verdict) {
-    case 'charged':
-      return `${create.credits ?? CREATE_CREDITS} credits are spent.`;
-    case 'not-charged':
-      return 'Create was not charged; the clips are kept.';
-    case 'unknown':
-      return `Whether the ${CREATE_CREDITS} credits of create are spent is unknown.`;
-  }
 }

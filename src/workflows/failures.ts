@@ -1,7 +1,7 @@
 /**
  * Workflow sandbox: reads what an activity's failure proves. What arrives is an `ActivityFailure`; the proof is its cause.
  */
-import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import { type ActivityFailureDetails, ActivityFailureType } from '../contract/failures.js';
 
 export interface ProvenFailure {
@@ -40,6 +40,21 @@ export function provenFailure(error: unknown): ProvenFailure | undefined {
     };
   }
   return undefined;
+}
+
+/**
+ * A failed request of a kind that is not known here proves nothing.
+ *
+ * @returns undefined where it is no failed request, or a cancellation.
+ */
+export function unexplained(error: unknown): ProvenFailure | undefined {
+  if (!(error instanceof ActivityFailure) || isCancellation(error)) return undefined;
+  return {
+    type: ActivityFailureType.Ambiguous,
+    message: `the request ended in an unexpected way: ${error.cause?.message ?? error.message}`,
+    details: {},
+    isWorkerLost: false,
+  };
 }
 
 function isKnown(type: string | null | undefined): type is ActivityFailureType {

@@ -7,12 +7,12 @@ import type { TaskOutcome } from '../activities/checkTasks.js';
 import type { Correction } from '../contract/correction.js';
 import type { SessionStatus } from '../contract/money.js';
 import type { ParkRequest } from './parking.js';
-import { NEW_SESSION, spentSentence } from './create.js';
 import type { Parking } from './parking.js';
-import type { Poller } from './polling.js';
+import type { Poller, Watch } from './polling.js';
 import { refundAttempt } from '../money/receipt.js';
 import { median, provenRefund } from '../money/refund.js';
 import type { Run } from './run.js';
+import { NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes } from './schedule.js';
 
 /** A failure without any date may be that of an earlier create for so long (mountsea-api, quirk 6). */
@@ -46,10 +46,7 @@ export async function awaitModel(
       for (;;) {
         await run.until(() => watch.verdict !== undefined || watch.isOverdue);
         if (watch.verdict !== undefined) break;
-        const correction = await parking.park(
-          overduePark(run, watch.note),
-          () => watch.verdict !== undefined,
-        );
+        const correction = await parking.park(overduePark(run, watch), () => watch.verdict !== undefined);
         if (correction?.action === 'newSession') return { kind: 'corrected', correction };
         if (correction !== undefined) watch.extend();
       }
@@ -61,7 +58,7 @@ export async function awaitModel(
       run.tell(`The session has the model ${verdict.modelId}.`);
       return verdict;
     }
-    const end = verdict.kind === 'failed' ? await afterFailure(run, since) : undefined;
+    const end = verdict.kind === 'failed' ? await afterFailure(run, parking) : undefined;
     if (end !== undefined) return end;
     const correction = await parking.park({
       kind: verdict.kind === 'failed' ? 'training-failed' : 'answer-unclear',
@@ -71,9 +68,6 @@ export async function awaitModel(
         verdict.kind === 'failed'
           ? ['keepWaiting', 'resendCreate', 'rename', 'replaceFiles', 'dropFiles', 'newSession']
           : ['keepWaiting', 'newSession'],
-      ...(run.receipt.create.verdict === 'unknown'
-        ? { riskOfSecondCharge: ['resendCreate', 'newSession'] }
-        : {}),
     });
     if (correction !== undefined && correction.action !== 'keepWaiting') {
       return { kind: 'corrected', correction };
@@ -84,20 +78,22 @@ export async function awaitModel(
 }
 
 /** Looks whether the credits of a failed training came back. */
-async function afterFailure(run: Run, failedAt: number): Promise<TrainingEnd | undefined> {
+async function afterFailure(run: Run, parking: Parking): Promise<TrainingEnd | undefined> {
   const attempt = run.attempts.at(-1);
   if (attempt?.verdict !== 'charged') return undefined;
-  const { skewMs } = judgementTimes(run);
+  const { skewMs, bookingMs } = judgementTimes(run);
   const looks = run.input.retryRefunded === true ? REFUND_LOOKS_MS : REFUND_LOOKS_MS.slice(0, 1);
   for (const wait of looks) {
     await run.until(() => false, run.ms(wait), 'look for a refund');
-    const { look, account } = await run.activities.readWitnesses('look for a refund', {
-      affinity: run.affinity,
-      sessionId: run.session.sessionId,
-      since: Date.parse(attempt.sentAt) - skewMs,
-      withAccount: true,
-    });
-    const rowId = provenRefund({ look, account, attempt, skewMs, failedAt });
+    const { look, account } = await parking.mending(() =>
+      run.activities.readWitnesses('look for a refund', {
+        affinity: run.affinity,
+        sessionId: run.session.sessionId,
+        since: Date.parse(attempt.sentAt) - skewMs,
+        withAccount: true,
+      }),
+    );
+    const rowId = provenRefund({ look, account, attempt, skewMs, bookingMs });
     if (rowId === undefined) continue;
     refundAttempt(attempt, rowId);
     run.tell(`The ledger shows that the failed training was given back (row ${rowId}).`);
@@ -162,7 +158,7 @@ function isOldFailure(
   return createdAt === before.createdAt && finishedAt === before.finishedAt;
 }
 
-function overduePark(run: Run, note: string | undefined): ParkRequest {
+function overduePark(run: Run, { note, raw }: Pick<Watch<unknown>, 'note' | 'raw'>): ParkRequest {
   const minutes = (ms: number): number => Math.max(1, Math.round(ms / 60_000));
   const since = Date.parse(run.acceptedAt ?? run.startedAt);
   const running = minutes((Date.now() - since) / run.scale);
@@ -171,6 +167,14 @@ function overduePark(run: Run, note: string | undefined): ParkRequest {
     trainingsMs.length === 0
       ? '2 to 3 are usual'
       : `the longest of the last ${trainingsMs.length} took ${minutes(Math.max(...trainingsMs))} min, half of them at most ${minutes(median(trainingsMs))}`;
+  if (raw !== undefined) {
+    return {
+      kind: 'answer-unclear',
+      message: `Mountsea says success after ${running} min, but its answer names no model. ${spentSentence(run)} It goes on being looked at, ever more rarely. ${NEW_SESSION}`,
+      evidence: [`raw answer: ${raw.slice(0, 4_000)}`],
+      options: ['keepWaiting', 'newSession'],
+    };
+  }
   return {
     kind: 'training-overdue',
     message: `The training has no model after running for ${running} min; ${usual}. ${spentSentence(run)} It goes on being looked at, ever more rarely. ${NEW_SESSION}`,

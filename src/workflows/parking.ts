@@ -2,7 +2,14 @@
  * Workflow sandbox: what needs a person does not end the training. It parks here and waits for the update `correct`, or
  * for the cause to go away. Several branches may park at once; people see and answer one at a time.
  */
-import { ApplicationFailure, defineUpdate, setHandler, uuid4 } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  defineUpdate,
+  isCancellation,
+  setHandler,
+  uuid4,
+} from '@temporalio/workflow';
 import type { Correction, CorrectionAccepted, CorrectionAction } from '../contract/correction.js';
 import {
   ActivityFailureType,
@@ -16,9 +23,10 @@ import { mostSpent } from '../money/receipt.js';
 import { whyRefused } from './corrections.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { now, type Run } from './run.js';
+import { spentSoFar } from './sentences.js';
 
 /** Pace of the tries of a park that mends itself: it slows down, so that weeks of it do not fill the history. */
-const MENDING_INTERVAL_MS = { first: 60_000, longest: 30 * 60_000, growth: 1.2 };
+const MENDING_INTERVAL_MS = { first: 60_000, longest: 2 * 3_600_000, growth: 1.2 };
 
 export interface ParkRequest {
   kind: AttentionKind;
@@ -26,8 +34,6 @@ export interface ParkRequest {
   evidence: string[];
   /** Beside `giveUp`, which always applies. */
   options: CorrectionAction[];
-  /** Those of the options that may be charged a second time for what an earlier send may have bought. */
-  riskOfSecondCharge?: CorrectionAction[];
 }
 
 /** An open attention. */
@@ -132,10 +138,34 @@ export class Parking {
 
   /** Waits for the next try where the failure goes away by itself. @returns false where it does not. */
   async mend(failure: ProvenFailure): Promise<boolean> {
-    const park = mendingPark(failure);
+    const park = mendingPark(failure, this.#run);
     if (park === undefined) return false;
-    await this.#untilNextTry(park);
+    await this.waitVisibly(park);
     return true;
+  }
+
+  /**
+   * Reads while an attention is open. Its answer comes first: a read may take for hours, in an outage.
+   *
+   * @returns undefined where a person answered; the read is then given up.
+   */
+  async unlessAnswered<T>(parked: Parked, read: () => Promise<T>): Promise<T | undefined> {
+    const scope = new CancellationScope();
+    let ended: { value: T } | { error: unknown } | undefined;
+    const reading = scope.run(read).then(
+      (value) => (ended = { value }),
+      (error: unknown) => (ended = { error }),
+    );
+    try {
+      await this.#run.until(() => ended !== undefined || parked.answer !== undefined);
+    } finally {
+      scope.cancel();
+      await CancellationScope.nonCancellable(() => reading);
+    }
+    const result = await reading;
+    if ('value' in result) return result.value;
+    if (isCancellation(result.error) && parked.answer !== undefined) return undefined;
+    throw result.error;
   }
 
   /**
@@ -185,8 +215,14 @@ export class Parking {
     }
   }
 
-  open(request: ParkRequest, nextTryAt?: string): Parked {
-    const { kind, message, evidence, options, riskOfSecondCharge } = request;
+  /** @param isFirst is what people see, whatever else is open: it is the cause that nothing moves. */
+  open(request: ParkRequest, nextTryAt?: string, isFirst = false): Parked {
+    const { kind, message, evidence, options } = request;
+    const risky: CorrectionAction[] = ['resendCreate', 'newSession'];
+    const riskOfSecondCharge =
+      this.#run.receipt.create.verdict === 'unknown'
+        ? risky.filter((action) => options.includes(action))
+        : [];
     const parked = new Parked({
       id: uuid4().slice(0, 8),
       kind,
@@ -194,11 +230,12 @@ export class Parking {
       since: now(),
       evidence,
       options: [...options, 'giveUp'],
-      ...(riskOfSecondCharge === undefined ? {} : { riskOfSecondCharge }),
+      ...(riskOfSecondCharge.length === 0 ? {} : { riskOfSecondCharge }),
       ...(nextTryAt === undefined ? {} : { nextTryAt }),
     });
     this.#parked.set(parked.attention.id, parked);
-    this.#run.attentions.push(parked.attention);
+    if (isFirst) this.#run.attentions.unshift(parked.attention);
+    else this.#run.attentions.push(parked.attention);
     this.#run.tell(`Waits (${kind}): ${message}`);
     this.#run.show();
     return parked;
@@ -211,7 +248,8 @@ export class Parking {
     this.#run.show();
   }
 
-  async #untilNextTry(request: ParkRequest): Promise<void> {
+  /** Parks until the next try, or until a person says `retry`. Several branches with the same trouble share one park. */
+  async waitVisibly(request: ParkRequest, atLeastMs = 0): Promise<void> {
     const run = this.#run;
     const { kind } = request;
     const shared = this.#shared.get(kind);
@@ -222,8 +260,8 @@ export class Parking {
     const tries = this.#mendingTries.get(kind) ?? 0;
     this.#mendingTries.set(kind, tries + 1);
     const { first, longest, growth } = MENDING_INTERVAL_MS;
-    const wait = run.ms(Math.min(longest, first * growth ** tries));
-    const parked = this.open(request, new Date(Date.now() + wait).toISOString());
+    const wait = Math.max(run.ms(Math.min(longest, first * growth ** tries)), atLeastMs);
+    const parked = this.open(request, new Date(Date.now() + wait).toISOString(), true);
     this.#shared.set(kind, parked);
     try {
       await run.until(() => parked.answer !== undefined, wait, `${kind}: next try`);
@@ -282,19 +320,19 @@ export function evidenceOf({ message, details }: ProvenFailure): string[] {
   return [message, ...(details.raw === undefined ? [] : [`raw answer: ${details.raw.slice(0, 2_000)}`])];
 }
 
-function mendingPark(failure: ProvenFailure): ParkRequest | undefined {
+function mendingPark(failure: ProvenFailure, run: Run): ParkRequest | undefined {
   switch (failure.type) {
     case ActivityFailureType.Credentials:
       return {
         kind: 'credentials',
-        message: 'Mountsea refuses the API key. Nothing is lost: put the key right and the training goes on.',
+        message: `Mountsea refuses the API key. Nothing is lost: put the key right and the training goes on. ${spentSoFar(run)}`,
         evidence: evidenceOf(failure),
         options: ['retry'],
       };
     case ActivityFailureType.InsufficientCredits:
       return {
         kind: 'credits',
-        message: 'The balance is too low. Nothing is lost: top it up and the training goes on.',
+        message: `The balance is too low. Nothing is lost: top it up and the training goes on. ${spentSoFar(run)}`,
         evidence: evidenceOf(failure),
         options: ['retry'],
       };

@@ -16,6 +16,8 @@ export interface Watch<T> {
   readonly isOverdue: boolean;
   /** The status that was last seen, where it is no usual one. */
   readonly note: string | undefined;
+  /** Where the last look said `success` and that was no end: its payload. */
+  readonly raw: string | undefined;
   /** Moves the deadline: a person keeps waiting. */
   extend(): void;
   /** Stops looking. */
@@ -31,6 +33,7 @@ interface Pending {
   deadlineAt: number;
   isOverdue: boolean;
   note: string | undefined;
+  raw: string | undefined;
   /** True where the outcome settled the task. */
   settle: (outcome: TaskOutcome) => boolean;
 }
@@ -68,6 +71,7 @@ export class Poller {
       deadlineAt: deadline(),
       isOverdue: false,
       note: undefined,
+      raw: undefined,
       settle: (outcome) => {
         verdict = judge(outcome);
         return verdict !== undefined;
@@ -84,6 +88,9 @@ export class Poller {
       },
       get note() {
         return pending.note;
+      },
+      get raw() {
+        return pending.raw;
       },
       extend: () => {
         pending.deadlineAt = deadline();
@@ -139,9 +146,13 @@ export class Poller {
       return;
     }
     pending.dueAt = at + gap;
+    if (pending.settle(outcome)) {
+      this.#pending.delete(pending);
+      return;
+    }
     pending.note = noteOf(outcome, pending.note, run);
-    if (pending.settle(outcome)) this.#pending.delete(pending);
-    else if (at > pending.deadlineAt) pending.isOverdue = true;
+    pending.raw = outcome.kind === 'succeeded' ? outcome.raw : undefined;
+    if (at > pending.deadlineAt) pending.isOverdue = true;
   }
 
   #nextDue(): number {
@@ -151,10 +162,17 @@ export class Poller {
 
 /** A word that is not expected here is shown and put in the timeline once; it is neither success nor failure. */
 function noteOf(outcome: TaskOutcome, before: string | undefined, run: Run): string | undefined {
-  if (outcome.kind !== 'pending' || outcome.expected) return undefined;
-  const note = `status "${outcome.status}"`;
+  const note = unusual(outcome);
+  if (note === undefined) return undefined;
   if (note !== before) run.tell(`Task ${outcome.taskId}: unexpected ${note} at ${now()}; asking on.`);
   return note;
+}
+
+/** What is not expected of a task that is not settled yet. */
+function unusual(outcome: TaskOutcome): string | undefined {
+  // Where it was judged to be no end.
+  if (outcome.kind === 'succeeded') return 'status "success" without what it should have given';
+  return outcome.kind === 'pending' && !outcome.expected ? `status "${outcome.status}"` : undefined;
 }
 
 function tasks(count: number): string {

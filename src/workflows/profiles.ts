@@ -22,11 +22,18 @@ export interface RequestTimes {
 /** Room for a busy machine beside the HTTP time-out. */
 const SLACK_MS = 15_000;
 
-/** @param scale factor on the back-off; time-outs stay, since requests and processes do not get faster. */
+/** What may be repeated at will may also be given up early: a worker that died with it is noticed sooner. */
+const SHORTEST_READ_MS = 15_000;
+
+/**
+ * @param scale factor on the back-off. Time-outs get shorter with it only as far as requests and processes allow, which do
+ *   not get faster.
+ */
 // The literal type is the point: it is checked by `satisfies` below.
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types
 export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: RequestTimes) {
   const ms = (value: number): number => Math.max(1, Math.round(value * scale));
+  const read = (value: number): number => Math.min(value, Math.max(ms(value), SHORTEST_READ_MS));
   const profiles = {
     /** May be repeated: it costs nothing, and a lost answer only leaves an unused session behind. */
     prepare: {
@@ -54,7 +61,7 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
     },
     /** Reads. An outage of hours is carried here, once a minute, without growing the history. */
     check: {
-      startToCloseTimeout: 45_000,
+      startToCloseTimeout: read(45_000),
       cancellationType: ActivityCancellationType.TRY_CANCEL,
       retry: {
         initialInterval: ms(5_000),
@@ -65,7 +72,7 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
     },
     /** Reads of status, then of billing, each with 30 s. */
     witnesses: {
-      startToCloseTimeout: 90_000,
+      startToCloseTimeout: read(90_000),
       cancellationType: ActivityCancellationType.TRY_CANCEL,
       retry: {
         initialInterval: ms(5_000),
@@ -76,7 +83,7 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
     },
     /** Asks and tells the account workflow, the registry, the save file. All of it may be repeated. */
     bookkeeping: {
-      startToCloseTimeout: 30_000,
+      startToCloseTimeout: read(30_000),
       cancellationType: ActivityCancellationType.TRY_CANCEL,
       retry: {
         initialInterval: 500,

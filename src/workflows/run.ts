@@ -72,6 +72,8 @@ export class Run {
   /** Create requests that may have been accepted or were, oldest first. */
   readonly attempts: CreateAttempt[] = [];
   readonly uploads: Receipt['uploads'] = emptyReceipt().uploads;
+  /** Uploads of an adopted session that were under way, by number of the file. */
+  readonly #adoptedTasks: Map<number, string>;
   /** Create requests that may have left a worker. */
   sends = 0;
   readonly timeline: TimelineEntry[] = [];
@@ -99,6 +101,7 @@ export class Run {
     this.name = input.name;
     this.maxCredits = input.maxCredits;
     this.#sources = [...input.sources];
+    this.#adoptedTasks = new Map(input.session?.tasks?.map(({ file, taskId }) => [file, taskId]));
     this.scale = input.timeScale ?? TRAINING_DEFAULTS.timeScale;
     this.activities = activitiesFor(this.scale, {
       timeoutMs: this.bounded(REQUEST_TIMEOUT_MS),
@@ -217,8 +220,16 @@ export class Run {
     }
   }
 
+  /** The task of an upload that was begun elsewhere; given once. */
+  takeTask({ number }: FileProgress): string | undefined {
+    const taskId = this.#adoptedTasks.get(number);
+    this.#adoptedTasks.delete(number);
+    return taskId;
+  }
+
   /** The file is to be uploaded anew, with all its tries. */
   forget(file: FileProgress): void {
+    this.#adoptedTasks.delete(file.number);
     file.tries = 0;
     delete file.clipId;
     delete file.taskId;

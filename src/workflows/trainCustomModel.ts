@@ -113,8 +113,9 @@ async function correct(run: Run, parking: Parking, creates: Creates, correction:
 
 async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<TrainedModel> {
   run.modelId = modelId;
-  const trainingMs = Date.now() - Date.parse(run.acceptedAt ?? run.startedAt);
-  await charges.close(trainingMs);
+  // The books may take a while; the model is not held back for them.
+  run.show();
+  await charges.close(run.acceptedAt === undefined ? undefined : Date.now() - Date.parse(run.acceptedAt));
 
   run.enter('done', `Model ${modelId} is ready.`);
   await keepRecord(run);

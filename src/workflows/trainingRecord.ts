@@ -10,11 +10,13 @@ import {
   setHandler,
   sleep,
   upsertMemo,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import type { RowsSeen, SettledReceipt } from '../activities/settleReceipt.js';
 import { RECORD_MEMO, RECORD_SIGNAL, type RecordInput, type TrainingRecord } from '../contract/record.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
+import { provenFailure } from './failures.js';
 import { activityProfiles } from './profiles.js';
 import { judgementTimes } from './schedule.js';
 
@@ -38,17 +40,29 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
   };
   setHandler(defineSignal<[TrainingRecord]>(RECORD_SIGNAL), take);
   record ??= input.record;
+  // The server carries the memo of the first start over to the next run, not the newest one.
+  if (record !== undefined && workflowInfo().continuedFromExecutionRunId !== undefined) {
+    upsertMemo({ [RECORD_MEMO]: record });
+  }
   for (;;) {
     const seen = taken;
     if (record !== undefined && needsSettling(record)) {
       let lastLook: RowsSeen | undefined;
       for (const wait of SETTLE_AFTER_MS) {
         if (await condition(() => taken !== seen, ms(wait))) break;
-        const { receipt, look }: SettledReceipt = await settleReceipt({
-          record,
-          ...(lastLook === undefined ? {} : { lastLook }),
-          ...judgementTimes({ ms }),
-        });
+        let settled: SettledReceipt;
+        try {
+          settled = await settleReceipt({
+            record,
+            ...(lastLook === undefined ? {} : { lastLook }),
+            ...judgementTimes({ ms }),
+          });
+        } catch (error) {
+          // A look that cannot be had is no reason to lose the record.
+          if (provenFailure(error) === undefined) throw error;
+          continue;
+        }
+        const { receipt, look } = settled;
         lastLook = look ?? lastLook;
         // A newer record may have come meanwhile: it knows more.
         if (taken !== seen) break;
@@ -57,8 +71,9 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
         if (!needsSettling(record)) break;
       }
     }
-    await condition(() => taken !== seen);
-    if (taken >= RECORDS_EACH_RUN) {
+    const isFull = (): boolean => taken >= (input.recordsEachRun ?? RECORDS_EACH_RUN);
+    await condition(() => taken !== seen || isFull());
+    if (isFull()) {
       await sleep(1);
       return continueAsNew<typeof trainingRecord>({ ...input, ...(record === undefined ? {} : { record }) });
     }

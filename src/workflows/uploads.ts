@@ -9,12 +9,13 @@ import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { FileProgress } from '../contract/progress.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
-import { provenFailure } from './failures.js';
+import { type ProvenFailure, provenFailure } from './failures.js';
 import { applyCorrection } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
 import { type Parking, trainingFailure } from './parking.js';
 import type { Poller, Watch } from './polling.js';
 import { REQUEST_TIMEOUT_MS, type Run } from './run.js';
+import { spentSoFar } from './sentences.js';
 
 type UploadVerdict =
   | { kind: 'clip'; clipId: string }
@@ -35,7 +36,20 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
   if (waiting.length === 0) return undefined;
   run.enter('uploading', `Uploads ${waiting.length} files.`);
   const pool = new UploadPool(run, poller, parking);
-  pool.start(waiting);
+  try {
+    return await uploadUntilSettled(run, pool, parking);
+  } finally {
+    // Whatever way out: nothing is uploaded behind the story's back.
+    await pool.stop();
+  }
+}
+
+async function uploadUntilSettled(
+  run: Run,
+  pool: UploadPool,
+  parking: Parking,
+): Promise<Correction | undefined> {
+  pool.start();
   for (;;) {
     await run.until(() => pool.isIdle || (run.input.onBadFile === 'fail' && pool.failed.length > 0));
     const bad = pool.bad;
@@ -57,7 +71,7 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
       case 'ask':
         break;
     }
-    const correction = await askAboutBadFiles(parking, pool, bad);
+    const correction = await askAboutBadFiles(run, parking, pool, bad);
     switch (correction?.action) {
       case 'retry':
         pool.retry(pool.bad);
@@ -69,10 +83,9 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
       case 'replaceFiles':
         pool.release(filesOf(correction));
         await applyCorrection(run, correction);
-        pool.start(run.files.filter(({ state }) => state === 'waiting'));
+        pool.start();
         break;
       case 'newSession':
-        await pool.stop();
         return correction;
       default:
         break;
@@ -81,6 +94,7 @@ export async function uploadAll(run: Run, poller: Poller, parking: Parking): Pro
 }
 
 function askAboutBadFiles(
+  run: Run,
   parking: Parking,
   pool: UploadPool,
   bad: FileProgress[],
@@ -89,7 +103,7 @@ function askAboutBadFiles(
   return parking.park(
     {
       kind: 'bad-files',
-      message: `${sentenceFor(bad)} The other clips are kept; create was not sent.`,
+      message: `${sentenceFor(bad)} The other clips are kept. ${spentSoFar(run)}`,
       evidence: bad.map(({ number, label, reason }) => `${number} ${label}: ${reason ?? 'no reason given'}`),
       options: [
         'retry',
@@ -109,9 +123,9 @@ class UploadPool {
   readonly #poller: Poller;
   readonly #parking: Parking;
   readonly #scope = new CancellationScope();
-  readonly #queue: FileProgress[] = [];
   readonly #active = new Map<FileProgress, { watch?: Watch<UploadVerdict>; isAbandoned: boolean }>();
   readonly #running = new Set<Promise<void>>();
+  #isStopped = false;
 
   constructor(run: Run, poller: Poller, parking: Parking) {
     this.#run = run;
@@ -119,8 +133,8 @@ class UploadPool {
     this.#parking = parking;
   }
 
-  start(files: readonly FileProgress[]): void {
-    this.#queue.push(...files);
+  /** Takes up every file that waits, as places allow. */
+  start(): void {
     this.#fill();
   }
 
@@ -145,7 +159,7 @@ class UploadPool {
   retry(files: readonly FileProgress[]): void {
     this.release(files.map(({ number }) => number));
     for (const file of files) this.#run.forget(file);
-    this.start(files);
+    this.start();
   }
 
   /** Nobody waits any more for what is under way of these files. */
@@ -167,15 +181,15 @@ class UploadPool {
 
   /** Cancels what is under way and waits until every branch has ended. */
   async stop(): Promise<void> {
-    this.#queue.length = 0;
+    this.#isStopped = true;
     this.#scope.cancel();
     await CancellationScope.nonCancellable(() => Promise.all(this.#running));
   }
 
   #fill(): void {
     const places = this.#run.input.concurrency ?? TRAINING_DEFAULTS.concurrency;
-    while (this.#active.size < places) {
-      const file = this.#queue.shift();
+    while (!this.#isStopped && this.#active.size < places) {
+      const file = this.#run.files.find((one) => one.state === 'waiting' && !this.#active.has(one));
       if (file === undefined) return;
       const place = { isAbandoned: false };
       this.#active.set(file, place);
@@ -260,27 +274,38 @@ class UploadPool {
   async #request(file: FileProgress): Promise<StartedUpload | UploadVerdict> {
     const run = this.#run;
     const { number, tries, label } = file;
+    const taskId = run.takeTask(file);
+    if (taskId !== undefined) {
+      run.tell(`The upload of file ${number} was begun elsewhere: nothing is paid again.`);
+      return { taskId };
+    }
     const name = `file ${number} of ${run.files.length}, try ${tries}: ${label}`;
     try {
       return await this.#parking.mending(async () => {
         await this.#parking.withinBudget(run.uploadPrice, `the upload of file ${number}`, true, () => {
           run.uploads.calls += 1;
         });
-        const { sessionId, firstRunId } = run.session;
-        const started = await run.activities.uploadClip(name, {
-          affinity: run.affinity,
-          sessionId,
-          firstRunId,
-          file: number,
-          label,
-          audioUrl: run.urlOf(file),
-          timeoutMs: run.bounded(REQUEST_TIMEOUT_MS),
-          isFirstTry: tries === 1,
-        });
-        if (started.isSalvaged === true) {
-          run.tell(`File ${number} was uploaded by an earlier run: nothing is paid again.`);
+        try {
+          const { sessionId, firstRunId } = run.session;
+          const started = await run.activities.uploadClip(name, {
+            affinity: run.affinity,
+            sessionId,
+            firstRunId,
+            file: number,
+            label,
+            audioUrl: run.urlOf(file),
+            timeoutMs: run.bounded(REQUEST_TIMEOUT_MS),
+            isFirstTry: tries === 1,
+          });
+          if (started.isSalvaged === true) {
+            run.tell(`File ${number} was uploaded by an earlier run: nothing is paid again.`);
+          }
+          return started;
+        } catch (error) {
+          // Only what may have cost something counts.
+          if (isFree(provenFailure(error))) run.uploads.calls -= 1;
+          throw error;
         }
-        return started;
       });
     } catch (error) {
       const failure = provenFailure(error);
@@ -290,6 +315,11 @@ class UploadPool {
       return { kind: isRefused ? 'hopeless' : 'failed', reason: failure.message };
     }
   }
+}
+
+/** Whether a failed request is proved to have cost nothing. */
+function isFree(failure: ProvenFailure | undefined): boolean {
+  return failure !== undefined && failure.type !== ActivityFailureType.Ambiguous;
 }
 
 /** Pure. An answer with no clip or several is not guessed at (mountsea-api, quirk 3). */

@@ -112,7 +112,7 @@ describe('a session that this server knows', () => {
       clips: [clip(1, 'a'), clip(2, 'b')],
     });
     const known = knownSession('s', [snapshotOfRecord(second)], [first, recordOf({ sessionId: 'other' })]);
-    expect(known).toEqual({ clips: [clip(1, 'a'), clip(2, 'b')], openedAt: first.startedAt });
+    expect(known).toEqual({ clips: [clip(1, 'a'), clip(2, 'b')], tasks: [], openedAt: first.startedAt });
     expect(knownSession('nobody', [], [first])).toBeUndefined();
   });
 

@@ -184,7 +184,7 @@ describe('with a worker that knows how soon charges appear', () => {
       expect((await train(rig, name)).code).toBe(5);
       const refused = await fix(rig, name, '--resend-create');
       expect(refused).toMatchObject({ code: 2, stdout: '' });
-      expect(refused.stderr).toContain('resendCreate does not apply to bad-files. What applies: retry');
+      expect(refused.stderr).toContain('--resend-create does not apply to bad-files. What applies: --retry');
       const few = await fix(rig, name, '--drop', '1', '--drop', '2', '--drop', '3');
       expect(few.code).toBe(2);
       expect(few.stderr).toContain('That would leave 5 files');

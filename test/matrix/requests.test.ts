@@ -87,7 +87,7 @@ const SPECIAL: [Column, string, Fault, Outcome][] = [
   ['create', 'whose answer is slower than its time-out', { kind: 'slow', delayMs: 7_000 }, ok],
   ['create', 'whose training fails', { kind: 'failTask' }, parked('training-failed', 1, 1)],
   ['create', 'whose training never ends', { kind: 'neverFinish' }, parked('training-overdue', 1, 1)],
-  ['create', 'that gives no model', { kind: 'successWithoutModel' }, parked('training-overdue', 1, 1)],
+  ['create', 'that gives no model', { kind: 'successWithoutModel' }, parked('answer-unclear', 1, 1)],
   ['create', 'that is answered 422', status(422), refused],
   ['create', 'that is answered 403', status(403), again],
   ['create', 'that is answered 408', status(408), again],

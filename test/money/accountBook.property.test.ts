@@ -18,7 +18,7 @@ function continued({ state }: AccountBook): AccountBook {
 interface Run {
   workflowId: string;
   runId: string;
-  known: Set<string>;
+  known: Map<string, number>;
   decision: string;
   holding?: { decision: string; until: number };
   doubt?: string;
@@ -71,7 +71,7 @@ class Town {
       sessionId: `session of ${workflowId}`,
       keyFingerprint: KEY,
       decision,
-      known: [...run.known],
+      known: [...run.known].map(([one, sentAt]) => ({ decision: one, sentAt })),
       grantMs: GRANT_MS,
       slotMs: 2 * SECOND,
     };
@@ -80,16 +80,17 @@ class Town {
     switch (answer.kind) {
       case 'go':
         run.holding = { decision, until: answer.until };
-        run.known.add(decision);
+        run.known.set(decision, this.now);
         break;
       case 'may-have-sent':
         run.doubt = answer.decision;
-        run.known.add(answer.decision);
+        run.known.set(answer.decision, answer.grantedAt);
         break;
       case 'accepted':
         run.isDone = true;
         break;
       case 'wait':
+      case 'taken':
         break;
     }
     return answer;
@@ -137,7 +138,7 @@ class Town {
     return {
       workflowId,
       runId: `run ${this.#resets}`,
-      known: new Set(),
+      known: new Map(),
       decision: FIRST_DECISION,
       isDone: false,
     };

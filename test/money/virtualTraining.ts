@@ -160,7 +160,10 @@ export class VirtualTraining {
         sessionId,
         keyFingerprint: AFFINITY.keyFingerprint,
         decision,
-        known: [...this.#attempts, ...this.#doubts].map((one) => one.decision),
+        known: [...this.#attempts, ...this.#doubts].map((one) => ({
+          decision: one.decision,
+          sentAt: Date.now(),
+        })),
         grantMs: GRANT_MS,
         slotMs: 2_000,
       },

@@ -108,7 +108,7 @@ describe('a row and a training', () => {
   });
 
   it('match where the charge was given back, and the refund is listed', () => {
-    const refunded = attempt(0, { verdict: 'not-charged', evidence: ['ledger row z gives it back'] });
+    const refunded = attempt(0, { verdict: 'not-charged', refundRowId: 'z' });
     const found = audit([row('r', 1), row('z', 5, -100)], sentBy(recordOf('a', [refunded])), SINCE, NOW);
     expect(found.matched.map(({ row: { id } }) => id)).toEqual(['r']);
     expect(found.refunds.map(({ row: { id }, attempts }) => [id, owners(attempts)])).toEqual([['z', ['a']]]);

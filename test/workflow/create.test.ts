@@ -220,12 +220,13 @@ describe('what is not documented about money', () => {
   it.concurrent(
     'gives the model id though the ledger lags, and settles the provisional receipt in the registry',
     async () => {
-      const rig = await createRig({ profile: { ledgerLagMs: 240_000 } });
+      const rig = await createRig({ profile: { ledgerLagMs: 1e9 } });
       try {
         await rig.startWorker();
         const training = await rig.train();
         const result = await training.handle.result();
         expect(result.receipt.create).toMatchObject({ verdict: 'charged', provisional: true });
+        rig.sandbox.setProfile({ ledgerLagMs: 0 });
         const settled = await waitUntil('the record is settled', async () => {
           const record = await training.record();
           return record?.receipt.create.provisional === undefined ? record : undefined;

@@ -279,7 +279,7 @@ describe('waiting for the model', () => {
       'it parks',
       (progress) => progress.attention !== undefined,
     );
-    expect(attention?.kind).toBe('training-overdue');
+    expect(attention?.kind).toBe('answer-unclear');
     expect(receipt.create.verdict).toBe('charged');
     await training.handle.terminate();
   });

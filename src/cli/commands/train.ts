@@ -16,6 +16,7 @@ import {
   filesOfClips,
   knownSession,
   matchClips,
+  matchTasks,
   namedClips,
   openingOf,
   requireOneWay,
@@ -248,9 +249,17 @@ async function withKnownSession(
   const [seen, records] = await Promise.all([trainings.list(), trainings.records.list()]);
   const known = knownSession(sessionId, seen, records);
   const clips = flags.clip === undefined ? matchClips(sources, known?.clips ?? []) : session.clips;
+  const tasks = matchTasks(sources, known?.tasks ?? []).filter(
+    ({ file }) => !clips.some((clip) => clip.file === file),
+  );
   const next: TrainCustomModelInput = {
     ...input,
-    session: { ...session, clips, ...(known === undefined ? {} : { openedAt: known.openedAt }) },
+    session: {
+      ...session,
+      clips,
+      ...(tasks.length === 0 ? {} : { tasks }),
+      ...(known === undefined ? {} : { openedAt: known.openedAt }),
+    },
   };
   requireBudget(next, uploadsOf(next));
   output.say(clipsSentence(sessionId, clips, sources, known !== undefined || flags.clip !== undefined));

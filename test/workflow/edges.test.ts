@@ -1,0 +1,343 @@
+/**
+ * Cases in which a person, a reset or a cancel comes at the worst moment. Each was a way to pay twice, to lose what was
+ * paid for, or to be told something untrue.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  RECORD_MEMO,
+  RECORD_SIGNAL,
+  RECORD_WORKFLOW,
+  type TrainingRecord,
+} from '../../src/contract/record.js';
+import type { Attention, AttentionKind } from '../../src/contract/progress.js';
+import type { TrainedModel } from '../../src/contract/training.js';
+import type { FaultRule } from '../../src/sandbox/index.js';
+import { createRig, type Rig, type Training } from '../support/rig.js';
+import { waitUntil } from '../support/waitUntil.js';
+
+let rig: Rig;
+
+beforeAll(async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  await (await rig.train()).handle.result();
+});
+
+afterAll(async () => {
+  await rig.close();
+});
+
+function filesOf(name: string): { url: string; label: string }[] {
+  return rig.tracks.urls.map((url, index) => ({
+    url: `${url}?of=${encodeURIComponent(name)}`,
+    label: `${name} ${index + 1}`,
+  }));
+}
+
+function onCreateOf(name: string, fault: FaultRule['fault'], more: Partial<FaultRule> = {}): FaultRule {
+  return { on: 'create', match: { name }, fault, ...more };
+}
+
+function onUploadOf(name: string, file: number, fault: FaultRule['fault']): FaultRule {
+  return { on: 'upload', match: { audioUrl: `track-0${file}.wav?of=${encodeURIComponent(name)}` }, fault };
+}
+
+function rows(sessionId: string | undefined, kind: string): number {
+  return rig.sandbox.report().ledger.filter((row) => row.kind === kind && row.sessionId === sessionId).length;
+}
+
+function uploadsOf(name: string): string[] {
+  const mark = `of=${encodeURIComponent(name)}`;
+  return rig.sandbox
+    .report()
+    .sessions.flatMap(({ uploads }) => uploads)
+    .map(({ audioUrl }) => audioUrl)
+    .filter((url) => url.includes(mark));
+}
+
+async function parked(training: Training, kind: AttentionKind): Promise<Attention> {
+  const { attention } = await training.until(`it parks: ${kind}`, (seen) => seen.attention?.kind === kind);
+  if (attention === undefined) throw new Error('unreachable');
+  return attention;
+}
+
+describe('a reset', () => {
+  it.concurrent('to between a refusal and the create that followed it charges no second create', async () => {
+    const name = 'refused, then late';
+    rig.sandbox.addFaults([
+      onCreateOf(name, { kind: 'rateLimit', retryAfterSeconds: 1 }),
+      onCreateOf(name, { kind: 'late', afterMs: 200_000 }, { nth: 2 }),
+    ]);
+    const training = await rig.train({ name });
+    await parked(training, 'charge-unknown');
+    const { events } = await training.handle.fetchHistory();
+    const all = events ?? [];
+    const sends = all.filter(
+      ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === 'submitTraining',
+    );
+    const refused = all.find(
+      ({ activityTaskFailedEventAttributes: task }) =>
+        String(task?.scheduledEventId) === String(sends[0]?.eventId),
+    );
+    const boundary = all.find(
+      ({ eventId, workflowTaskCompletedEventAttributes: task }) =>
+        Boolean(task) && Number(eventId) > Number(refused?.eventId),
+    );
+    await rig.client.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: {
+        workflowId: training.handle.workflowId,
+        runId: (await training.handle.describe()).runId,
+      },
+      reason: 'a test',
+      ...(boundary?.eventId ? { workflowTaskFinishEventId: boundary.eventId } : {}),
+      requestId: randomUUID(),
+    });
+    const newest = rig.client.workflow.getHandle(training.handle.workflowId);
+    const result = (await newest.result()) as TrainedModel;
+    expect(rows(result.sessionId, 'create')).toBe(1);
+    expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+  });
+});
+
+describe('a person', () => {
+  it.concurrent(
+    'who gives up two sessions one after the other gets a third one, not the first again',
+    async () => {
+      const name = 'two sessions given up';
+      const refusal = { kind: 'status', status: 422, body: { message: 'no' } } as const;
+      rig.sandbox.addFaults([onCreateOf(name, refusal, { times: 2 })]);
+      const training = await rig.train({ name });
+      const sessions: (string | undefined)[] = [];
+      for (let round = 0; round < 2; round += 1) {
+        const { id } = await parked(training, 'create-rejected');
+        sessions.push((await training.progress()).sessionId);
+        await training.correct({ attentionId: id, action: 'newSession' });
+        await training.until('it is answered', ({ attention }) => attention?.id !== id);
+      }
+      sessions.push((await training.handle.result()).sessionId);
+      expect(new Set(sessions).size).toBe(3);
+    },
+  );
+
+  it.concurrent('who replaces an overdue file has no other file uploaded twice', async () => {
+    const name = 'overdue, replaced';
+    rig.sandbox.addFaults([onUploadOf(name, 1, { kind: 'neverFinish' })]);
+    const training = await rig.train({ name, concurrency: 1, sources: filesOf(name) });
+    const { id } = await parked(training, 'bad-files');
+    const url = `${rig.tracks.urls[0] ?? ''}?of=${encodeURIComponent(name)}&again`;
+    await training.correct({
+      attentionId: id,
+      action: 'replaceFiles',
+      replacements: [{ file: 1, source: { url, label: 'again' } }],
+    });
+    expect((await training.handle.result()).receipt.uploads.calls).toBe(9);
+    const uploads = uploadsOf(name);
+    expect([uploads.length, new Set(uploads).size]).toEqual([9, 9]);
+  });
+
+  it.concurrent('who drops files has none of them uploaded or trained', async () => {
+    const name = 'overdue, dropped';
+    rig.sandbox.addFaults([onUploadOf(name, 1, { kind: 'neverFinish' })]);
+    const training = await rig.train({ name, concurrency: 1, sources: filesOf(name) });
+    const { id } = await parked(training, 'bad-files');
+    await training.correct({ attentionId: id, action: 'dropFiles', files: [1, 5] });
+    const { clips } = await training.handle.result();
+    expect(clips.map(({ file }) => file)).toEqual([2, 3, 4, 6, 7, 8]);
+    expect(uploadsOf(name)).toHaveLength(7);
+  });
+
+  it.concurrent(
+    'who sends again while the first create lands pays one, and the receipt says so',
+    async () => {
+      const name = 'lands before the second';
+      const own = await createRig();
+      try {
+        await own.startWorker();
+        own.sandbox.addFaults([onCreateOf(name, { kind: 'late', afterMs: 100_000_000 })]);
+        own.sandbox.addFaults([
+          { on: 'create', nth: 1, match: { name: 'nobody' }, fault: { kind: 'refuse' } },
+        ]);
+        const training = await own.train({ name });
+        const { attention, sessionId } = await training.until(
+          'the witnesses do not tell',
+          (seen) => seen.attention !== undefined && seen.attention.nextTryAt === undefined,
+        );
+        // The create lands in the moment in which the person answers.
+        const clipIds = (await training.progress()).files.map(({ clipId }) => clipId);
+        const answer = await fetch(`${own.sandbox.url}/suno/v2/customModel/create`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${own.sandbox.apiKey}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ sessionId, clipIds, name: 'the first one' }),
+        });
+        expect(answer.status).toBe(201);
+        await training
+          .correct({ attentionId: attention?.id ?? '', action: 'resendCreate', acceptSecondCharge: true })
+          .catch(() => undefined);
+        const { receipt } = await training.handle.result();
+        expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100, sends: 1 });
+        expect(own.sandbox.report().ledger.filter(({ kind }) => kind === 'create')).toHaveLength(1);
+      } finally {
+        await own.close();
+      }
+    },
+  );
+
+  it.concurrent('cannot give a source without a label, which would be shown', async () => {
+    const name = 'no label';
+    rig.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 422, body: { message: 'no' } })]);
+    const training = await rig.train({ name });
+    const { id: attentionId } = await parked(training, 'create-rejected');
+    const source = { url: 'https://cdn.example/1.wav' } as { url: string; label: string };
+    await expect(
+      training.correct({ attentionId, action: 'replaceFiles', replacements: [{ file: 1, source }] }),
+    ).rejects.toThrow();
+    await training.correct({ attentionId, action: 'retry' });
+    await training.handle.result();
+  });
+});
+
+describe('a cancel', () => {
+  it.concurrent('before anything of create was sent leaves it unsent', async () => {
+    const name = 'cancelled before create';
+    const own = await createRig();
+    try {
+      await own.startWorker();
+      const training = await own.train({ name });
+      const { sessionId } = await training.until('it uploads', (seen) => seen.sessionId !== undefined);
+      // The look before create is held up, and the send with it.
+      own.sandbox.addFaults([
+        {
+          on: 'status',
+          match: { taskId: sessionId ?? '' },
+          times: 1_000,
+          fault: { kind: 'hang', when: 'before' },
+        },
+      ]);
+      await training.until('it looks before create', ({ phase }) => phase === 'creating');
+      await training.handle.cancel();
+      await expect(training.handle.result()).rejects.toThrow();
+      expect((await training.memo()).receipt.create).toMatchObject({ verdict: 'not-charged', sends: 0 });
+      expect(own.sandbox.report().requests.counts.create).toBeUndefined();
+    } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('a worker', () => {
+  it('whose key file is gone for a moment waits visibly, and goes on when it is back', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tunesmith-key-'));
+    const keyFile = join(folder, 'key');
+    const own = await createRig();
+    try {
+      writeFileSync(keyFile, own.sandbox.apiKey);
+      await own.startWorker({ MOUNTSEA_API_KEY: '', MOUNTSEA_API_KEY_FILE: keyFile });
+      rmSync(keyFile);
+      const training = await own.train();
+      const { message, nextTryAt } = await parked(training, 'credentials');
+      expect(message).toContain('0 uploads were sent');
+      expect(nextTryAt).toBeDefined();
+      writeFileSync(keyFile, own.sandbox.apiKey);
+      const { receipt } = await training.handle.result();
+      expect(receipt.create).toMatchObject({ verdict: 'charged', sends: 1 });
+    } finally {
+      await own.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('whose key is refused while create is in doubt is answered by a person all the same', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tunesmith-key-'));
+    const keyFile = join(folder, 'key');
+    const own = await createRig();
+    const name = 'doubt and a bad key';
+    try {
+      writeFileSync(keyFile, own.sandbox.apiKey);
+      await own.startWorker({ MOUNTSEA_API_KEY: '', MOUNTSEA_API_KEY_FILE: keyFile });
+      own.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
+      const training = await own.train({ name });
+      await parked(training, 'charge-unknown');
+      writeFileSync(keyFile, 'wrong');
+      const { id } = await parked(training, 'credentials');
+      await training.correct({ attentionId: id, action: 'giveUp' });
+      await expect(training.handle.result()).rejects.toThrow();
+      expect((await training.memo()).receipt.create.verdict).toBe('unknown');
+    } finally {
+      await own.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it.concurrent('does not count uploads that were refused for want of credits', async () => {
+    const name = 'no credits for a moment';
+    rig.sandbox.addFaults([
+      onUploadOf(name, 3, { kind: 'status', status: 402, body: { message: 'insufficient credits' } }),
+    ]);
+    const training = await rig.train({ name, sources: filesOf(name), maxCredits: 140 });
+    const { receipt } = await training.handle.result();
+    expect(receipt.uploads.calls).toBe(8);
+    expect(rows(receipt.create.attempts.length > 0 ? (await training.memo()).sessionId : '', 'create')).toBe(
+      1,
+    );
+  });
+});
+
+it('a record that continues as new keeps the newest of what it was told', async () => {
+  const workflowId = `record-of-test-${randomUUID()}`;
+  const record = (updatedAt: string): TrainingRecord => ({
+    version: 1,
+    workflowId: 'test',
+    name: updatedAt,
+    origin: rig.sandbox.url,
+    end: 'open',
+    sources: [],
+    clips: [],
+    receipt: {
+      create: { verdict: 'not-charged', sends: 0, evidence: [], attempts: [] },
+      uploads: { calls: 0, credits: 'unknown' },
+    },
+    startedAt: '2026-01-01T00:00:00.000Z',
+    updatedAt,
+  });
+  const handle = await rig.client.workflow.start(RECORD_WORKFLOW, {
+    workflowId,
+    taskQueue: rig.taskQueue,
+    args: [{ record: record('0'), recordsEachRun: 2 }],
+    memo: { [RECORD_MEMO]: record('0') },
+  });
+  for (const nth of ['1', '2']) await handle.signal(RECORD_SIGNAL, record(nth));
+  const newest = await waitUntil('it has continued as new', async () => {
+    const { runId, memo } = await rig.client.workflow.getHandle(workflowId).describe();
+    const kept = memo?.[RECORD_MEMO] as TrainingRecord | undefined;
+    return runId !== handle.firstExecutionRunId && kept?.updatedAt === '2' ? kept : undefined;
+  });
+  expect(newest.name).toBe('2');
+});
+
+it('a terminated training is gone on with without paying again for the uploads that were under way', async () => {
+  const name = 'terminated while uploading';
+  const sources = filesOf(name);
+  rig.sandbox.addFaults(sources.map((_, index) => onUploadOf(name, index + 1, { kind: 'slow', delayMs: 1 })));
+  const training = await rig.train({ name, sources, concurrency: 8 });
+  const { sessionId } = await training.until('tasks run', ({ files }) =>
+    files.some(({ state }) => state === 'processing'),
+  );
+  await training.handle.terminate('a test');
+  const { uploads } = await training.memo();
+  const tasks = uploads.flatMap(({ file, taskId }) => (taskId === undefined ? [] : [{ file, taskId }]));
+  const clips = uploads.flatMap(({ file, clipId }) => (clipId === undefined ? [] : [{ file, clipId }]));
+  const paidBefore = rows(sessionId, 'upload');
+  const next = await rig.train({
+    name: `${name}, on`,
+    sources,
+    session: { sessionId: sessionId ?? '', clips, tasks, openedAt: new Date().toISOString() },
+  });
+  await next.handle.result();
+  // What had not begun, or was on its way unseen, is all that is paid for now.
+  expect(rows(sessionId, 'upload') - paidBefore).toBe(8 - tasks.length - clips.length);
+});
