@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,6 +17,7 @@ import {
 import type { Attention, AttentionKind } from '../../src/contract/progress.js';
 import type { TrainedModel } from '../../src/contract/training.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
+import { startServer } from '../support/http.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -320,24 +322,35 @@ it('a record that continues as new keeps the newest of what it was told', async 
 });
 
 it('a terminated training is gone on with without paying again for the uploads that were under way', async () => {
-  const name = 'terminated while uploading';
-  const sources = filesOf(name);
-  rig.sandbox.addFaults(sources.map((_, index) => onUploadOf(name, index + 1, { kind: 'slow', delayMs: 1 })));
-  const training = await rig.train({ name, sources, concurrency: 8 });
-  const { sessionId } = await training.until('tasks run', ({ files }) =>
-    files.some(({ state }) => state === 'processing'),
-  );
-  await training.handle.terminate('a test');
-  const { uploads } = await training.memo();
-  const tasks = uploads.flatMap(({ file, taskId }) => (taskId === undefined ? [] : [{ file, taskId }]));
-  const clips = uploads.flatMap(({ file, clipId }) => (clipId === undefined ? [] : [{ file, clipId }]));
-  const paidBefore = rows(sessionId, 'upload');
-  const next = await rig.train({
-    name: `${name}, on`,
-    sources,
-    session: { sessionId: sessionId ?? '', clips, tasks, openedAt: new Date().toISOString() },
+  const held: ServerResponse[] = [];
+  let isOpen = false;
+  // A task ends when its file is there, so it is under way for as long as the test needs.
+  const gate = await startServer(({ path }, response) => {
+    response.writeHead(302, { location: rig.tracks.urls[Number(path.slice(1))] ?? '' });
+    if (isOpen) response.end();
+    else held.push(response);
   });
-  await next.handle.result();
-  // What had not begun, or was on its way unseen, is all that is paid for now.
-  expect(rows(sessionId, 'upload') - paidBefore).toBe(8 - tasks.length - clips.length);
+  try {
+    const name = 'terminated while uploading';
+    const sources = rig.tracks.urls.map((_, index) => ({ url: `${gate.url}/${index}`, label: `${index}` }));
+    const training = await rig.train({ name, sources, concurrency: 8 });
+    const { sessionId, files } = await training.until(
+      'all tasks are under way',
+      (seen) => seen.files.filter(({ state }) => state === 'processing' || state === 'overdue').length === 8,
+    );
+    await training.handle.terminate('a test');
+    isOpen = true;
+    for (const response of held) response.end();
+    const tasks = files.map(({ number: file, taskId = '' }) => ({ file, taskId }));
+    const next = await rig.train({
+      name: `${name}, on`,
+      sources,
+      session: { sessionId: sessionId ?? '', clips: [], tasks, openedAt: new Date().toISOString() },
+    });
+    await next.handle.result();
+    expect(rows(sessionId, 'upload')).toBe(8);
+    expect(rows(sessionId, 'create')).toBe(1);
+  } finally {
+    await gate.close();
+  }
 });
