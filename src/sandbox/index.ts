@@ -16,6 +16,8 @@ export interface Sandbox {
   apiKey: string;
   report(): SandboxReport;
   addFaults(rules: FaultRule[]): void;
+  /** From now on nothing goes wrong. */
+  clearFaults(): void;
   setShapes(shapes: Partial<Shapes>): void;
   /**
    * From now on; what is not named stays as it is.
@@ -39,6 +41,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     billingUrl: server.urls.billing,
     apiKey: server.apiKey,
     report: () => server.report(),
+    clearFaults: () => {
+      server.clearFaults();
+    },
     addFaults: (rules) => {
       server.addFaults(rules);
     },

@@ -116,6 +116,10 @@ export class SandboxServer {
     this.#service.setProfile(next);
   }
 
+  clearFaults(): void {
+    this.#faults.clear();
+  }
+
   /** As it was at the start, without faults; shapes stay. */
   reset(): void {
     this.#service.end();

@@ -297,6 +297,14 @@ describe('waiting for the model', () => {
 
   it('outlives an outage of the API without another request that costs', async () => {
     const training = await rig.train();
+    const { sessionId = '' } = await training.until(
+      'it has a session',
+      (seen) => seen.sessionId !== undefined,
+    );
+    // It is not seen to end before the outage has been.
+    rig.sandbox.addFaults([
+      { on: 'status', match: { taskId: sessionId }, times: 1e9, fault: { kind: 'unknownStatus' } },
+    ]);
     await training.until('it trains', ({ phase }) => phase === 'training');
     const before = rig.sandbox.report().requests.counts;
     await rig.sandbox.setDown(true);
@@ -305,6 +313,7 @@ describe('waiting for the model', () => {
       return raw.pendingActivities?.some(({ attempt }) => (attempt ?? 0) > 1);
     });
     await rig.sandbox.setDown(false);
+    rig.sandbox.clearFaults();
     expect((await training.handle.result()).modelId).toMatch(MODEL_ID);
     const after = rig.sandbox.report().requests.counts;
     expect([after.prepare, after.upload, after.create]).toEqual([
