@@ -9,12 +9,14 @@ const rooms = {
   contract: [],
   money: ['contract'],
   workflows: ['contract', 'money', 'activities'],
-  activities: ['mountsea', 'money', 'contract'],
+  activities: ['mountsea', 'money', 'preflight', 'staging', 'contract'],
   mountsea: ['contract'],
+  preflight: ['contract'],
+  staging: ['contract'],
   temporal: ['contract'],
   sandbox: ['contract'],
   // The worker only by dynamic import: no other command may load its native module.
-  cli: ['contract', 'money', 'temporal', 'worker.ts'],
+  cli: ['contract', 'money', 'temporal', 'preflight', 'staging', 'worker.ts'],
 };
 
 const zones = Object.entries(rooms).map(([room, allowed]) => ({

@@ -1,6 +1,7 @@
 /**
  * Client side: `audit`, the ledger beside the trainings. A worker reads the ledger, since a client has no key.
  */
+import { Option } from 'commander';
 import type { CreateRow } from '../../contract/money.js';
 import type { TrainingRecord } from '../../contract/record.js';
 import type { Receipt } from '../../contract/training.js';
@@ -15,6 +16,8 @@ import {
   settled,
 } from '../../money/audit.js';
 import { readSettings } from '../../temporal/settings.js';
+import { days } from '../arguments.js';
+import { defineCommand, json } from '../command.js';
 import type { Connected } from '../connect.js';
 import { auditLines } from '../draw.js';
 import { Exit } from '../exit.js';
@@ -24,11 +27,22 @@ import { connectOrSay, type JsonFlag } from './common.js';
 const DAY_MS = 24 * 3_600_000;
 const DEFAULT_DAYS = 30;
 
-export interface AuditFlags extends JsonFlag {
+interface AuditFlags extends JsonFlag {
   days?: number;
 }
 
-export async function audit({ days = DEFAULT_DAYS, json }: AuditFlags, io: Io): Promise<number> {
+export const auditCommand = defineCommand<AuditFlags>({
+  name: 'audit',
+  summary: 'the credit ledger beside the trainings',
+  options: [
+    new Option('--days <n>', `how far back, at most 90 (default: ${DEFAULT_DAYS})`).argParser(days),
+    json(),
+  ],
+  examples: [],
+  run: ({ flags, io }) => audit(flags, io),
+});
+
+async function audit({ days = DEFAULT_DAYS, json }: AuditFlags, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, json === true);
   const connected = await connectOrSay(settings, output, io, { purpose: 'if-state' });

@@ -3,17 +3,28 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf } from '../commandLine.js';
+import { defineCommand, id, json } from '../command.js';
 import type { Connected } from '../connect.js';
 import { receiptWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../snapshot.js';
+import { type JsonFlag, withTraining } from './common.js';
 
 const LOOK_EVERY_MS = 250;
 /** Looks in a row that no worker answers. */
 const PATIENT_LOOKS = 2;
 
-export async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {
+export const cancelCommand = defineCommand<JsonFlag, [string]>({
+  name: 'cancel',
+  summary: 'cancel a training, and say what is spent',
+  arguments: [id()],
+  options: [json()],
+  examples: [],
+  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel),
+});
+
+async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {
   const { trainings } = connected;
   const before = await trainings.look(workflowId);
   if (before.status !== 'running') {

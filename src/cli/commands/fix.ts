@@ -2,12 +2,14 @@
  * Client side: `fix`, the update `correct` from the command line. Whether a correction applies is the workflow's to say;
  * here is only what the flags mean.
  */
+import { Option } from 'commander';
 import type { Correction, CorrectionAction } from '../../contract/correction.js';
 import type { FileProgress } from '../../contract/progress.js';
 import type { Source } from '../../contract/training.js';
 import { urlIdentity } from '../../temporal/identity.js';
 import { readSettings } from '../../temporal/settings.js';
-import { pairOf } from '../arguments.js';
+import { collected, credits, pairOf } from '../arguments.js';
+import { defineCommand, detach, id, json, wait } from '../command.js';
 import { FLAGS } from '../draw.js';
 import { CommandError, UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
@@ -16,7 +18,7 @@ import { labelOf, sourceFrom, type SourceRules } from '../sources.js';
 import { withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
 
-export interface FixFlags extends FollowFlags {
+interface FixFlags extends FollowFlags {
   rename?: string;
   replace?: string[];
   drop?: string[];
@@ -29,7 +31,36 @@ export interface FixFlags extends FollowFlags {
   acceptSecondCharge?: boolean;
 }
 
-export async function fix(id: string, flags: FixFlags, io: Io): Promise<number> {
+export const fixCommand = defineCommand<FixFlags, [string]>({
+  name: 'fix',
+  summary: 'answer a training that waits for you, then follow it',
+  arguments: [id()],
+  options: [
+    new Option('--rename <name>', 'another name for the model'),
+    new Option(
+      '--replace <file=new>',
+      'another source for a file, which is a number or a source; may be given again',
+    ).argParser(collected),
+    new Option('--drop <file>', 'leave a file out; may be given again').argParser(collected),
+    new Option(FLAGS.retry, 'upload the bad files again, or try again now'),
+    new Option('--max-credits <n>', 'with --retry: the new budget').argParser(credits),
+    new Option(FLAGS.resendCreate, 'send create again: 100 credits'),
+    new Option(FLAGS.keepWaiting, 'wait for another while'),
+    new Option(FLAGS.newSession, 'begin again in a new session: all uploads are paid again'),
+    new Option(FLAGS.giveUp, 'end the training; what is paid for stays at Mountsea'),
+    new Option(
+      '--accept-second-charge',
+      'with --resend-create or --new-session while the charge is unknown: it may be paid twice',
+    ),
+    detach(),
+    wait(),
+    json(),
+  ],
+  examples: [],
+  run: ({ args: [id], flags, io }) => fix(id, flags, io),
+});
+
+async function fix(id: string, flags: FixFlags, io: Io): Promise<number> {
   const action = actionOf(flags);
   // Looked at before anything is sent, like the sources of `train`.
   const { allowPrivateUrls } = readSettings(io.env);

@@ -3,6 +3,7 @@
  */
 import { readSettings } from '../../temporal/settings.js';
 import { attachFollower } from '../../temporal/background.js';
+import { defineCommand, id, json, wait } from '../command.js';
 import { connect, type Connected } from '../connect.js';
 import { receiptWords, resultLines } from '../draw.js';
 import { CommandError, Exit } from '../exit.js';
@@ -10,12 +11,33 @@ import { exitOf, follow } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
 import type { Snapshot } from '../snapshot.js';
-import { asCalled, type JsonFlag, sayIfNoWorker } from './common.js';
+import { asCalled, type JsonFlag, sayIfNoWorker, withTraining } from './common.js';
 
 export interface FollowFlags extends JsonFlag {
   detach?: boolean;
   wait?: number;
 }
+
+export const watchCommand = defineCommand<FollowFlags, [string]>({
+  name: 'watch',
+  summary: 'follow a training',
+  arguments: [id()],
+  options: [wait(), json()],
+  examples: [],
+  run: ({ args: [id], flags, io }) =>
+    withTraining(id, flags, io, (connected, workflowId, output) =>
+      followTo(workflowId, connected, output, flags, io),
+    ),
+});
+
+export const resultCommand = defineCommand<JsonFlag, [string]>({
+  name: 'result',
+  summary: 'the result of a training',
+  arguments: [id()],
+  options: [json()],
+  examples: [],
+  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, tellResult),
+});
 
 /**
  * Follows until there is a reason to stop, and says what the reason was.

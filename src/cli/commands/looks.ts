@@ -1,7 +1,9 @@
 /**
  * Client side: commands that only look: `status`, `list`, `models`. None of them needs a worker.
  */
+import { Option } from 'commander';
 import { readSettings } from '../../temporal/settings.js';
+import { defineCommand, id, json } from '../command.js';
 import { connect } from '../connect.js';
 import { listLines, modelLines, statusLines } from '../draw.js';
 import { Exit } from '../exit.js';
@@ -9,11 +11,36 @@ import { exitOf } from '../follow.js';
 import { type Io, JSON_VERSION, Output, recordOf } from '../output.js';
 import { type JsonFlag, sayIfNoWorker, saying, withTraining } from './common.js';
 
-export interface LookFlags extends JsonFlag {
+interface LookFlags extends JsonFlag {
   exitStatus?: boolean;
 }
 
-export async function status(id: string, flags: LookFlags, io: Io): Promise<number> {
+export const statusCommand = defineCommand<LookFlags, [string]>({
+  name: 'status',
+  summary: 'one look at a training',
+  arguments: [id()],
+  options: [new Option('--exit-status', 'exit by the training, not by the look'), json()],
+  examples: [],
+  run: ({ args: [id], flags, io }) => status(id, flags, io),
+});
+
+export const listCommand = defineCommand<LookFlags>({
+  name: 'list',
+  summary: 'all trainings, newest first',
+  options: [new Option('--exit-status', 'exit by the newest training'), json()],
+  examples: [],
+  run: ({ flags, io }) => list(flags, io),
+});
+
+export const modelsCommand = defineCommand<JsonFlag>({
+  name: 'models',
+  summary: 'trained models, newest first: name, model id, date, cost',
+  options: [json()],
+  examples: [],
+  run: ({ flags, io }) => models(flags, io),
+});
+
+async function status(id: string, flags: LookFlags, io: Io): Promise<number> {
   return withTraining(id, flags, io, async (connected, workflowId, output) => {
     const snapshot = await connected.trainings.look(workflowId);
     output.json(recordOf(snapshot));
@@ -27,7 +54,7 @@ export async function status(id: string, flags: LookFlags, io: Io): Promise<numb
   });
 }
 
-export async function list(flags: LookFlags, io: Io): Promise<number> {
+async function list(flags: LookFlags, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
   const connected = await connect(settings, {
@@ -53,7 +80,7 @@ export async function list(flags: LookFlags, io: Io): Promise<number> {
 }
 
 /** From the registry: Mountsea cannot list models. */
-export async function models(flags: JsonFlag, io: Io): Promise<number> {
+async function models(flags: JsonFlag, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
   const connected = await connect(settings, {

@@ -5,14 +5,73 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { Argument, Option } from 'commander';
 import { attachFollower, stopBackground } from '../../temporal/background.js';
 import { cacheFolder, readSettings } from '../../temporal/settings.js';
+import { defineCommand, json, record } from '../command.js';
 import { Exit, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output } from '../output.js';
 import { connectOrSay, type JsonFlag, pathFrom } from './common.js';
 import { untilInterrupted } from './following.js';
 
-export async function up(flags: { record?: string; background?: boolean }, io: Io): Promise<void> {
+interface WorkerFlags {
+  record?: string;
+}
+
+interface UpFlags extends WorkerFlags {
+  background?: boolean;
+}
+
+interface DemoFlags {
+  keep?: boolean;
+  realTime?: boolean;
+}
+
+export const upCommand = defineCommand<UpFlags>({
+  name: 'up',
+  summary: 'Temporal server, Web UI and worker in the foreground',
+  options: [record(), new Option('--background', 'what other commands start').hideHelp()],
+  examples: [],
+  run: ({ flags, io }) => up(flags, io).then(() => undefined),
+});
+
+export const downCommand = defineCommand<JsonFlag>({
+  name: 'down',
+  summary: 'stop the background server and its worker; trainings go on when it is back',
+  options: [json()],
+  examples: [],
+  run: ({ flags, io }) => down(flags, io).then(() => undefined),
+});
+
+export const workerCommand = defineCommand<WorkerFlags>({
+  name: 'worker',
+  summary: 'a worker for the configured Temporal server, or for our own',
+  options: [record()],
+  examples: [],
+  run: ({ flags, io }) => worker(flags, io).then(() => undefined),
+});
+
+export const sandboxCommand = defineCommand<object, [string[]]>({
+  name: 'sandbox',
+  summary: 'the simulated Mountsea; `sandbox --help` shows its options',
+  arguments: [new Argument('[options...]')],
+  examples: [],
+  configure: (command) => command.helpOption(false).allowUnknownOption().passThroughOptions(),
+  run: ({ args: [options] }) => sandbox(options),
+});
+
+export const demoCommand = defineCommand<DemoFlags>({
+  name: 'demo',
+  summary: 'the whole story on this machine, with no key',
+  options: [
+    new Option('--keep', 'leave the Web UI open until Ctrl-C'),
+    new Option('--real-time', 'true durations'),
+  ],
+  examples: [],
+  run: ({ flags, io, main }) => demo(flags, io, main),
+});
+
+async function up(flags: UpFlags, io: Io): Promise<void> {
   const [{ runHost }, { installQuietLogger, startWorker }] = await Promise.all([
     import('../../temporal/host.js'),
     import('../../worker.js'),
@@ -27,14 +86,14 @@ export async function up(flags: { record?: string; background?: boolean }, io: I
   });
 }
 
-export async function down(flags: JsonFlag, io: Io): Promise<void> {
+async function down(flags: JsonFlag, io: Io): Promise<void> {
   const output = new Output(io, flags.json === true);
   const outcome = await stopBackground(readSettings(io.env));
   output.json({ type: 'down', version: JSON_VERSION, outcome });
   output.say(outcome === 'stopped' ? 'Stopped. Trainings go on when it is back.' : 'Nothing was running.');
 }
 
-export async function worker(flags: { record?: string }, io: Io): Promise<void> {
+async function worker(flags: WorkerFlags, io: Io): Promise<void> {
   const settings = readSettings(io.env);
   if (settings.apiKey() === undefined) {
     throw new UsageError(
@@ -65,7 +124,7 @@ export async function worker(flags: { record?: string }, io: Io): Promise<void> 
   }
 }
 
-export async function sandbox(options: string[]): Promise<number> {
+async function sandbox(options: string[]): Promise<number> {
   const path = fileURLToPath(new URL('../../sandbox/main.js', import.meta.url));
   const child = spawn(process.execPath, [path, ...options], { stdio: 'inherit' });
   // Ctrl-C reaches the child as well, which ends in its own way; this process waits for it.
@@ -77,8 +136,8 @@ export async function sandbox(options: string[]): Promise<number> {
 }
 
 /** @param run runs a command line of ours. */
-export async function demo(
-  flags: { keep?: boolean; realTime?: boolean },
+async function demo(
+  flags: DemoFlags,
   io: Io,
   run: (argv: string[], io: Io) => Promise<number>,
 ): Promise<number> {

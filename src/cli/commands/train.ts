@@ -1,6 +1,7 @@
 /**
  * Client side: `train`. Everything that can be seen to be wrong is seen before anything is started.
  */
+import { Argument, Option } from 'commander';
 import type { TrainingRecord } from '../../contract/record.js';
 import {
   type AdoptedSession,
@@ -23,6 +24,8 @@ import {
   savedSources,
   withClipSources,
 } from '../adopt.js';
+import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
+import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';
 import type { Connected } from '../connect.js';
 import { receiptWords } from '../draw.js';
@@ -34,7 +37,7 @@ import { sourcesFrom } from '../sources.js';
 import { connectOrSay, pathFrom } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
 
-export interface TrainFlags extends FollowFlags {
+interface TrainFlags extends FollowFlags {
   name?: string;
   yes?: boolean;
   onBadFile?: BadFilePolicy;
@@ -60,13 +63,61 @@ interface Wish {
   savePath?: string;
 }
 
+export const trainCommand = defineCommand<TrainFlags, [string[]]>({
+  name: 'train',
+  summary: 'train a model from audio URLs, and follow it until it is done',
+  arguments: [new Argument('[url...]', 'at least six URLs that Mountsea can fetch')],
+  options: [
+    new Option('--name <name>', 'name of the model'),
+    detach(),
+    wait(),
+    new Option('--yes', 'spend without a question'),
+    new Option('--on-bad-file <policy>', 'what becomes of a file that stays bad').choices([
+      'ask',
+      'drop',
+      'fail',
+    ]),
+    new Option(
+      '--min-clips <n>',
+      `fewest clips to train with (default: ${TRAINING_DEFAULTS.minClips})`,
+    ).argParser(wholeNumber),
+    new Option(
+      '--concurrency <n>',
+      `upload tasks in flight at a time (default: ${TRAINING_DEFAULTS.concurrency})`,
+    ).argParser(wholeNumber),
+    new Option(
+      '--max-credits <n>',
+      'most credits that may be spent, unknown counted as spent (default: no limit)',
+    ).argParser(credits),
+    new Option(
+      '--upload-credits <n>',
+      `what an upload counts as, until the ledger shows its price (default: ${TRAINING_DEFAULTS.uploadCredits}, an assumption)`,
+    ).argParser(credits),
+    new Option(
+      '--retry-refunded',
+      'send create once more after a failed training that the ledger gives back',
+    ),
+    new Option('--again [label]', 'train the same content a second time, on purpose'),
+    new Option(
+      '--session <id>',
+      'go on with a session that was begun elsewhere, or by a training that ended',
+    ).argParser(notEmpty),
+    new Option('--clip <id=source>', 'a clip that the session has; may be given again').argParser(collected),
+    new Option('--save <file>', 'keep session, clips, receipt and model id there').argParser(notEmpty),
+    new Option('--adopt <file>', 'go on from a file of --save, on any machine').argParser(notEmpty),
+    new Option(
+      '--park-for <duration>',
+      'how long to wait for a person, e.g. 90s, 30m, 2h, 7d (default: without limit)',
+    ).argParser(duration),
+    record(),
+    json(),
+  ],
+  examples: [],
+  run: ({ args: [urls], flags, argv, io }) => train(urls, flags, argv, io),
+});
+
 /** @param argv the whole command, to be shown with a flag more. */
-export async function train(
-  urls: string[],
-  flags: TrainFlags,
-  argv: readonly string[],
-  io: Io,
-): Promise<number> {
+async function train(urls: string[], flags: TrainFlags, argv: readonly string[], io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
   requireOneWay(flags);

@@ -1,0 +1,56 @@
+/**
+ * Client side: what a command is. Parsing, `--help` and the documents all read the same definitions.
+ */
+import { Argument, type Command, Option } from 'commander';
+import { notEmpty, seconds } from './arguments.js';
+import type { Io } from './output.js';
+
+/** A call of a command, parsed. */
+export interface Call<Flags, Args extends unknown[]> {
+  /** In the order of `CommandDefinition.arguments`; a variadic one is an array, an optional one may be undefined. */
+  args: Args;
+  flags: Flags;
+  /** As it was typed, without the program; to be shown with a flag more. */
+  argv: readonly string[];
+  io: Io;
+  /** Runs another command line, in this process. @returns its exit code. */
+  main: (argv: string[], io: Io) => Promise<number>;
+}
+
+export interface Example {
+  /** Without the program, e.g. `train --name "Night Drive" ./songs`. */
+  line: string;
+  /** What it is good for, in a few words. */
+  does: string;
+}
+
+export interface CommandDefinition<Flags = object, Args extends unknown[] = unknown[]> {
+  name: string;
+  /** One line, without a capital. */
+  summary: string;
+  /** More, for `--help` and the documents; paragraphs are parted by an empty line. */
+  description?: string;
+  arguments?: Argument[];
+  options?: Option[];
+  examples: Example[];
+  /** What commander needs beside. */
+  configure?: (command: Command) => void;
+  /** @returns the exit code; undefined is 0. */
+  run(call: Call<Flags, Args>): Promise<number | undefined>;
+}
+
+/** Checks a definition's flags and arguments against its `run`; what is parsed has no type of its own. */
+export function defineCommand<Flags, Args extends unknown[] = []>(
+  definition: CommandDefinition<Flags, Args>,
+): CommandDefinition {
+  return definition as unknown as CommandDefinition;
+}
+
+/** Flags and arguments that several commands share. */
+export const json = (): Option => new Option('--json', 'data for programs on stdout');
+export const wait = (): Option =>
+  new Option('--wait <seconds>', 'follow no longer than this').argParser(seconds);
+export const detach = (): Option => new Option('--detach', 'do not follow');
+export const record = (): Option => new Option('--record <dir>', 'keep redacted exchanges with the API');
+export const id = (): Argument =>
+  new Argument('<id>', 'workflow id, a unique prefix of it, session id, or model name').argParser(notEmpty);
