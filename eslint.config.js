@@ -15,8 +15,9 @@ const rooms = {
   staging: ['contract'],
   temporal: ['contract'],
   sandbox: ['contract'],
+  library: ['contract', 'money', 'temporal', 'preflight', 'staging'],
   // The worker only by dynamic import: no other command may load its native module.
-  cli: ['contract', 'money', 'temporal', 'preflight', 'staging', 'worker.ts'],
+  cli: ['contract', 'library', 'money', 'temporal', 'preflight', 'staging', 'worker.ts'],
 };
 
 const zones = Object.entries(rooms).map(([room, allowed]) => ({

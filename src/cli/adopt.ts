@@ -7,7 +7,7 @@ import type { AdoptedSession, Clip, CreateAttempt, Source } from '../contract/tr
 import { urlIdentity } from '../temporal/identity.js';
 import { pairOf } from './arguments.js';
 import { UsageError } from './exit.js';
-import type { Snapshot } from './snapshot.js';
+import type { Snapshot } from '../library/snapshot.js';
 
 /** A clip as the user named it. */
 export interface NamedClip {

@@ -7,7 +7,7 @@ import type { Attention, FileProgress, FileState } from '../contract/progress.js
 import type { TrainingRecord } from '../contract/record.js';
 import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
-import type { Snapshot } from './snapshot.js';
+import type { Snapshot } from '../library/snapshot.js';
 
 export interface Canvas {
   /** Columns to draw on. */

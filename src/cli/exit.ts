@@ -16,15 +16,7 @@ export const Exit = {
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 
-/** Usage or input is wrong. The message is a sentence; nothing was started. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-/** Something outside went wrong in a way that has a sentence of its own. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-}
+export { CommandError, UsageError } from '../library/errors.js';
 
 /** Exit code of a training that ended without a model. */
 export function exitOfEnd(verdict: ChargeVerdict): Exit {

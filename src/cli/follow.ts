@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Exit, exitOfEnd, exitOfPark } from './exit.js';
-import type { Snapshot } from './snapshot.js';
-import { isConnectionLost } from './trainings.js';
+import type { Snapshot } from '../library/snapshot.js';
+import { isConnectionLost } from '../library/trainings.js';
 
 /** Where the follower shows what it sees. */
 export interface Show {

@@ -4,7 +4,7 @@
 import { createLogUpdate } from 'log-update';
 import { type Canvas, news, picture } from './draw.js';
 import type { Show } from './follow.js';
-import type { Snapshot } from './snapshot.js';
+import type { Snapshot } from '../library/snapshot.js';
 
 /** What the process gives to `main`. */
 export interface Io {

@@ -7,7 +7,7 @@ import type { FileProgress } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import { readIfThere, writeWhole } from '../temporal/files.js';
 import { UsageError } from './exit.js';
-import type { Snapshot, TrainingStatus } from './snapshot.js';
+import type { Snapshot, TrainingStatus } from '../library/snapshot.js';
 
 const instant = z.iso.datetime();
 const verdict = z.enum(['charged', 'not-charged', 'unknown']);

@@ -9,7 +9,7 @@ import {
   savedSources,
   withClipSources,
 } from '../../src/cli/adopt.js';
-import { snapshotOfRecord } from '../../src/cli/snapshot.js';
+import { snapshotOfRecord } from '../../src/library/snapshot.js';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import type { Clip, Source } from '../../src/contract/training.js';
 import { emptyReceipt } from '../../src/money/receipt.js';

@@ -9,7 +9,7 @@ import {
   receiptWords,
   statusLines,
 } from '../../src/cli/draw.js';
-import type { Snapshot } from '../../src/cli/snapshot.js';
+import type { Snapshot } from '../../src/library/snapshot.js';
 import type { FileProgress, TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 
 const NOW = Date.parse('2026-01-01T00:01:00Z');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Exit } from '../../src/cli/exit.js';
 import { exitOf, follow, type FollowOptions } from '../../src/cli/follow.js';
-import type { Snapshot, TrainingStatus } from '../../src/cli/snapshot.js';
+import type { Snapshot, TrainingStatus } from '../../src/library/snapshot.js';
 import type { Attention, TrainingMemo } from '../../src/contract/progress.js';
 import type { ChargeVerdict } from '../../src/contract/training.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../../src/cli/saveFile.js';
-import { type Snapshot, snapshotOfRecord } from '../../src/cli/snapshot.js';
+import { type Snapshot, snapshotOfRecord } from '../../src/library/snapshot.js';
 import type { TrainingProgress } from '../../src/contract/progress.js';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import { emptyReceipt } from '../../src/money/receipt.js';

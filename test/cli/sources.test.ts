@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/cli/exit.js';
-import { labelOf, sourcesFrom } from '../../src/cli/sources.js';
+import { labelOf, sourcesFrom } from '../../src/library/sources.js';
 
 const urls = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `https://93.184.216.34/${index + 1}.mp3`);

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Trainings } from '../../src/cli/trainings.js';
+import { Trainings } from '../../src/library/trainings.js';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import type { FaultRule, SandboxOptions } from '../../src/sandbox/index.js';
 import { type Finished, runCli, startCli } from '../support/cli.js';

@@ -18,7 +18,7 @@ import {
 import { readSettings } from '../../temporal/settings.js';
 import { days } from '../arguments.js';
 import { defineCommand, json } from '../command.js';
-import type { Connected } from '../connect.js';
+import type { Connected } from '../../library/connect.js';
 import { auditLines } from '../draw.js';
 import { Exit } from '../exit.js';
 import { type Io, JSON_VERSION, Output } from '../output.js';

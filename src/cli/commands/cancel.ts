@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf } from '../commandLine.js';
 import { defineCommand, id, json } from '../command.js';
-import type { Connected } from '../connect.js';
+import type { Connected } from '../../library/connect.js';
 import { receiptWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
-import type { Snapshot } from '../snapshot.js';
+import type { Snapshot } from '../../library/snapshot.js';
 import { type JsonFlag, withTraining } from './common.js';
 
 const LOOK_EVERY_MS = 250;

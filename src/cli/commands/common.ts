@@ -3,10 +3,10 @@
  */
 import { isAbsolute, resolve } from 'node:path';
 import { readSettings, type Settings } from '../../temporal/settings.js';
-import { connect, type Connected, type ConnectOptions } from '../connect.js';
+import { connect, type Connected, type ConnectOptions } from '../../library/connect.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output, programIn } from '../output.js';
-import type { Snapshot } from '../snapshot.js';
+import type { Snapshot } from '../../library/snapshot.js';
 
 export interface JsonFlag {
   json?: boolean;

@@ -13,8 +13,8 @@ import { defineCommand, detach, id, json, wait } from '../command.js';
 import { FLAGS } from '../draw.js';
 import { CommandError, UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
-import type { Snapshot } from '../snapshot.js';
-import { labelOf, sourceFrom, type SourceRules } from '../sources.js';
+import type { Snapshot } from '../../library/snapshot.js';
+import { labelOf, sourceFrom, type SourceRules } from '../../library/sources.js';
 import { withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
 

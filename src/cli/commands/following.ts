@@ -4,13 +4,13 @@
 import { readSettings } from '../../temporal/settings.js';
 import { attachFollower } from '../../temporal/background.js';
 import { defineCommand, id, json, wait } from '../command.js';
-import { connect, type Connected } from '../connect.js';
+import { connect, type Connected } from '../../library/connect.js';
 import { receiptWords, resultLines } from '../draw.js';
 import { CommandError, Exit } from '../exit.js';
 import { exitOf, follow } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
-import type { Snapshot } from '../snapshot.js';
+import type { Snapshot } from '../../library/snapshot.js';
 import { asCalled, type JsonFlag, sayIfNoWorker, withTraining } from './common.js';
 
 export interface FollowFlags extends JsonFlag {

@@ -4,7 +4,7 @@
 import { Option } from 'commander';
 import { readSettings } from '../../temporal/settings.js';
 import { defineCommand, id, json } from '../command.js';
-import { connect } from '../connect.js';
+import { connect } from '../../library/connect.js';
 import { listLines, modelLines, statusLines } from '../draw.js';
 import { Exit } from '../exit.js';
 import { exitOf } from '../follow.js';

@@ -27,13 +27,13 @@ import {
 import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
 import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';
-import type { Connected } from '../connect.js';
+import type { Connected } from '../../library/connect.js';
 import { receiptWords } from '../draw.js';
 import { Exit, exitOfEnd, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
-import { modelOfRecord } from '../snapshot.js';
-import { sourcesFrom } from '../sources.js';
+import { modelOfRecord } from '../../library/snapshot.js';
+import { sourcesFrom } from '../../library/sources.js';
 import { connectOrSay, pathFrom } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
 import { taskQueueFor } from '../temporal/identity.js';
-import { CommandError } from './exit.js';
+import { CommandError } from './errors.js';
 
 /** A worker that is there takes a new workflow in milliseconds. */
 const NO_WORKER_MS = 4_000;

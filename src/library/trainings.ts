@@ -28,7 +28,7 @@ import {
 } from '../contract/training.js';
 import { emptyReceipt } from '../money/receipt.js';
 import { slugOf, taskQueueFor, trainingWorkflowId, urlIdentity } from '../temporal/identity.js';
-import { CommandError, UsageError } from './exit.js';
+import { CommandError, UsageError } from './errors.js';
 import { Records } from './records.js';
 import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord } from './snapshot.js';
 

@@ -6,7 +6,7 @@ import { lookup } from 'node:dns/promises';
 import { type Source, TRAINING_DEFAULTS } from '../contract/training.js';
 import { urlIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
-import { UsageError } from './exit.js';
+import { UsageError } from './errors.js';
 
 export interface SourceRules {
   allowPrivateUrls: boolean;

@@ -7,7 +7,7 @@ import { describeMismatch, ensureBackground, findBackground } from '../temporal/
 import { configuredAddress, localAddress, openClient, type TemporalAddress } from '../temporal/connection.js';
 import type { Settings } from '../temporal/settings.js';
 import { Account } from './account.js';
-import { CommandError, UsageError } from './exit.js';
+import { CommandError, UsageError } from './errors.js';
 import { Trainings } from './trainings.js';
 
 /** An open connection to the server in use. */
