@@ -3,6 +3,7 @@
  */
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
+import { fixFlags } from '../contract/fixFlags.js';
 import type { Attention, FileProgress, FileState } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
@@ -261,41 +262,10 @@ function attentionLines(
   }
   for (const option of options) {
     // Commands are there to be copied: they are never cut.
-    lines.push(`  ${canvas.program} fix ${workflowId} ${flagsOf(option, attention, progress?.files ?? [])}`);
+    lines.push(`  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, progress?.files ?? [])}`);
     lines.push(...wrap(costOf(option, attention), '    '));
   }
   return lines;
-}
-
-/** The flag of `fix` for each correction. */
-export const FLAGS: Record<CorrectionAction, string> = {
-  retry: '--retry',
-  rename: '--rename NAME',
-  replaceFiles: '--replace FILE=NEW',
-  dropFiles: '--drop FILE',
-  resendCreate: '--resend-create',
-  newSession: '--new-session',
-  keepWaiting: '--keep-waiting',
-  giveUp: '--give-up',
-};
-
-/** More bad files than this are left to the user to name. */
-const NAMED_FILES = 8;
-
-function flagsOf(option: CorrectionAction, attention: Attention, files: FileProgress[]): string {
-  const bad = files.filter(({ state }) => state === 'failed' || state === 'overdue');
-  if (attention.kind === 'bad-files' && bad.length > 0 && bad.length <= NAMED_FILES) {
-    if (option === 'dropFiles') return bad.map(({ number }) => `--drop ${number}`).join(' ');
-    if (option === 'replaceFiles') return bad.map(({ number }) => `--replace ${number}=NEW`).join(' ');
-  }
-  if (option === 'retry' && isOwnBudget(attention)) return '--retry --max-credits N';
-  const isRisky = attention.riskOfSecondCharge?.includes(option) === true;
-  return isRisky ? `${FLAGS[option]} --accept-second-charge` : FLAGS[option];
-}
-
-/** A balance that is too low mends itself; a limit that the user set does not. */
-function isOwnBudget({ kind, nextTryAt }: Attention): boolean {
-  return kind === 'credits' && nextTryAt === undefined;
 }
 
 function costOf(option: CorrectionAction, attention: Attention): string {

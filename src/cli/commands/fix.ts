@@ -4,13 +4,13 @@
  */
 import { Option } from 'commander';
 import type { Correction, CorrectionAction } from '../../contract/correction.js';
+import { FLAGS } from '../../contract/fixFlags.js';
 import type { FileProgress } from '../../contract/progress.js';
 import type { Source } from '../../contract/training.js';
 import { urlIdentity } from '../../temporal/identity.js';
 import { readSettings } from '../../temporal/settings.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
-import { FLAGS } from '../draw.js';
 import { CommandError, UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
