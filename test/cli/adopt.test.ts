@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import {
   filesOfClips,
-  knownSession,
-  matchClips,
   namedClips,
-  openingOf,
   requireOneWay,
   savedSources,
   withClipSources,
 } from '../../src/cli/adopt.js';
+import { knownSession, matchClips, openingOf } from '../../src/library/sessions.js';
 import { snapshotOfRecord } from '../../src/library/snapshot.js';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import type { Clip, Source } from '../../src/contract/training.js';

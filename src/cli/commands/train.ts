@@ -13,17 +13,8 @@ import {
   type TrainingOptions,
 } from '../../contract/training.js';
 import { readSettings, type Settings } from '../../temporal/settings.js';
-import {
-  filesOfClips,
-  knownSession,
-  matchClips,
-  matchTasks,
-  namedClips,
-  openingOf,
-  requireOneWay,
-  savedSources,
-  withClipSources,
-} from '../adopt.js';
+import { knownSession, matchClips, matchTasks, openingOf } from '../../library/sessions.js';
+import { filesOfClips, namedClips, requireOneWay, savedSources, withClipSources } from '../adopt.js';
 import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
 import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';

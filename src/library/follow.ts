@@ -1,0 +1,91 @@
+/**
+ * Client side: one look at a training after the other. The training never depends on being followed, so every way out of
+ * here leaves it running.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Snapshot } from './snapshot.js';
+import { isConnectionLost } from './trainings.js';
+
+export interface LooksOptions {
+  /** One look. May throw when the connection is gone. */
+  look: () => Promise<Snapshot>;
+  /** Makes a new connection, and brings our own server back; throws where that fails. */
+  reconnect: () => Promise<void>;
+  /** The server is our own: a worker that does not answer may be gone while its server lives on. */
+  isOwn: boolean;
+  /** Gets a sentence about trouble with looking; the same one again while the trouble lasts. */
+  note: (text: string) => void;
+  /** Ends the looks when it is aborted. */
+  signal: AbortSignal;
+  /** No look begins later than this after the first, ms; absent: no limit. */
+  waitMs?: number | undefined;
+  /** The command that starts a worker. */
+  workerCommand: string;
+  /** From the beginning of a look to that of the next, ms. Default 1 000. */
+  lookEveryMs?: number;
+  /** The clock, ms. Default `Date.now`. */
+  now?: () => number;
+}
+
+/** Misses in a row that are forgiven before it is said that no worker answers. */
+const PATIENT_LOOKS = 2;
+/** A server that is being restarted is back within this; trying goes on for as long as the caller waits. */
+const RECONNECT_EVERY_MS = 2_000;
+
+/**
+ * Each look that succeeds, until the signal is aborted or the wait is over. A lost connection is made again; whoever
+ * iterates decides what is reason enough to stop.
+ *
+ * @throws what `look` throws, where that is no lost connection.
+ */
+export async function* looks(options: LooksOptions): AsyncGenerator<Snapshot, void, undefined> {
+  const { note, signal, waitMs, lookEveryMs = 1_000, now = Date.now } = options;
+  const until = waitMs === undefined ? Infinity : now() + waitMs;
+  let unanswered = 0;
+  while (!signal.aborted) {
+    const began = now();
+    const seen = await lookOrReconnect(options);
+    if (seen !== undefined) {
+      yield seen;
+      unanswered = seen.progress === undefined ? unanswered + 1 : 0;
+      // Said once by `note`; looked after again and again.
+      if (unanswered > 0 && unanswered % PATIENT_LOOKS === 0) {
+        note(`No worker answers. The training waits for one: ${options.workerCommand}`);
+        if (options.isOwn) await tryToReconnect(options);
+      }
+    }
+    if (now() >= until) return;
+    // A look that no worker answers has waited already; waiting on top would say so too late (within 3 s).
+    await pause(Math.max(0, Math.min(began + lookEveryMs, until) - now()), signal);
+  }
+}
+
+async function lookOrReconnect(options: LooksOptions): Promise<Snapshot | undefined> {
+  const { look, note } = options;
+  try {
+    return await look();
+  } catch (error) {
+    if (!isConnectionLost(error)) throw error;
+    note('The Temporal server does not answer; the training is safe. Trying to reach it again…');
+  }
+  await tryToReconnect(options);
+  return undefined;
+}
+
+/** Whatever it fails of may pass: the training is safe, and the follower tries for as long as the user lets it. */
+async function tryToReconnect({ reconnect, note, signal }: LooksOptions): Promise<void> {
+  try {
+    await reconnect();
+  } catch (error) {
+    note(error instanceof Error ? error.message : String(error));
+    await pause(RECONNECT_EVERY_MS, signal);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch {
+    // Interrupted: the caller looks at the signal.
+  }
+}
