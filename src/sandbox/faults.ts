@@ -13,8 +13,13 @@ export interface Subject {
 export class Faults {
   #rules: { rule: FaultRule; seen: number }[] = [];
 
-  add(rules: readonly FaultRule[]): void {
-    this.#rules.push(...rules.map((rule) => ({ rule, seen: 0 })));
+  /** @returns what takes these rules, and no others, back. */
+  add(rules: readonly FaultRule[]): () => void {
+    const added = rules.map((rule) => ({ rule, seen: 0 }));
+    this.#rules.push(...added);
+    return () => {
+      this.#rules = this.#rules.filter((entry) => !added.includes(entry));
+    };
   }
 
   clear(): void {

@@ -15,7 +15,8 @@ export interface Sandbox {
   /** The first of its keys. */
   apiKey: string;
   report(): SandboxReport;
-  addFaults(rules: FaultRule[]): void;
+  /** @returns what takes these rules, and no others, back. */
+  addFaults(rules: FaultRule[]): () => void;
   /** From now on nothing goes wrong. */
   clearFaults(): void;
   setShapes(shapes: Partial<Shapes>): void;
@@ -44,9 +45,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     clearFaults: () => {
       server.clearFaults();
     },
-    addFaults: (rules) => {
-      server.addFaults(rules);
-    },
+    addFaults: (rules) => server.addFaults(rules),
     setShapes: (shapes) => {
       server.setShapes(shapes);
     },

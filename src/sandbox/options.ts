@@ -76,7 +76,9 @@ export const faultRule = z.strictObject({
   nth: z.number().int().positive().optional(),
   /** How many of them. Default 1. */
   times: z.number().int().positive().optional(),
-  /** Only requests that hold these; `audioUrl` and `name` by a part of them. */
+  /**
+   * Only requests that hold these, or ask for a task that was started with them; `audioUrl` and `name` by a part of them.
+   */
   match: z
     .strictObject({
       audioUrl: z.string().optional(),

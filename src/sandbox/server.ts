@@ -98,8 +98,9 @@ export class SandboxServer {
     await this.shut();
   }
 
-  addFaults(rules: unknown): void {
-    this.#faults.add(z.array(faultRule).parse(rules));
+  /** @returns what takes these rules, and no others, back. */
+  addFaults(rules: unknown): () => void {
+    return this.#faults.add(z.array(faultRule).parse(rules));
   }
 
   setShapes(shapes: unknown): void {
@@ -174,10 +175,12 @@ export class SandboxServer {
       return;
     }
     const body = objectIn(text);
+    const taskId = url.searchParams.get('taskId') ?? undefined;
+    const task = taskId === undefined ? undefined : this.#service.about(taskId);
     const subject: Subject = {
-      audioUrl: textIn(body?.['audioUrl']),
-      name: textIn(body?.['name']),
-      taskId: url.searchParams.get('taskId') ?? undefined,
+      audioUrl: textIn(body?.['audioUrl']) ?? task?.audioUrl,
+      name: textIn(body?.['name']) ?? task?.name,
+      taskId,
     };
     this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
     const note = (outcome: string): void => {

@@ -263,6 +263,11 @@ export class Service {
     return { taskId, kind: 'training', key, createdAt: session.createdAt, state: 'success' };
   }
 
+  /** What a task was started with. Nobody is taken to have looked. */
+  about(taskId: string): Pick<Task, 'audioUrl' | 'name'> | undefined {
+    return this.#tasks.get(taskId);
+  }
+
   balance(key: string): number {
     return this.#balances.get(key) ?? 0;
   }

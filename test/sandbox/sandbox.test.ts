@@ -208,6 +208,29 @@ describe('shapes of the wire', () => {
 });
 
 describe('faults', () => {
+  it('befall the looks at a task by what it was started with, until these rules alone are taken back', async () => {
+    const api = await startApi({
+      faults: [
+        { on: 'status', match: { audioUrl: 'track-02' }, times: 9, fault: { kind: 'notFoundAtFirst' } },
+      ],
+    });
+    const release = api.sandbox.addFaults([
+      { on: 'status', match: { audioUrl: 'track-01' }, times: 1e9, fault: { kind: 'unknownStatus' } },
+    ]);
+    const session = await api.session();
+    const [one, two] = [
+      await api.upload(session, tracks.urls[0] ?? ''),
+      await api.upload(session, tracks.urls[1] ?? ''),
+    ];
+    await waitUntil('it has ended', () =>
+      api.sandbox.report().sessions.some(({ uploads }) => uploads[0]?.state === 'success'),
+    );
+    expect((await api.status(one))['status']).toBe('polishing');
+    release();
+    expect((await api.status(one))['status']).toBe('success');
+    expect(await api.status(two)).toMatchObject({ statusCode: 404 });
+  });
+
   it('befall the request that the rule names, as often as it says, and no other', async () => {
     const api = await startApi({
       faults: [{ on: 'prepare', nth: 2, times: 2, fault: { kind: 'status', status: 503 } }],

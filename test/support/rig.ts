@@ -17,7 +17,7 @@ import {
 } from '../../src/contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 import { ALIAS_MEMO, RECORD_MEMO, recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
-import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
+import type { Source, TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { localAddress, openClient } from '../../src/temporal/connection.js';
 import { taskQueueFor, trainingWorkflowId, urlIdentity } from '../../src/temporal/identity.js';
@@ -58,6 +58,15 @@ export interface Rig {
   env: NodeJS.ProcessEnv;
   startWorker(env?: NodeJS.ProcessEnv): Promise<WorkerProcess>;
   train(input?: Partial<TrainCustomModelInput>): Promise<Training>;
+  /**
+   * Keeps the tasks of a model's name, or of a part of a source, from being seen to end, so that no test races the
+   * sandbox's clock. They do end meanwhile.
+   *
+   * @returns what lets them go.
+   */
+  hold(match: { name: string } | { audioUrl: string }): () => void;
+  /** The tracks as sources that no other training has. */
+  sourcesOf(mark: string): Source[];
   /** The training that a corrected name and sources find; undefined where there is no such alias. */
   aliasOf(name: string, sources: { url: string }[]): Promise<string | undefined>;
   close(): Promise<void>;
@@ -113,6 +122,13 @@ export async function createRig(
       });
       return trainingOf(opened.client, handle, input);
     },
+    hold: (match) =>
+      sandbox.addFaults([{ on: 'status', match, times: 1e9, fault: { kind: 'unknownStatus' } }]),
+    sourcesOf: (mark) =>
+      tracks.urls.map((url, index) => ({
+        url: `${url}?of=${encodeURIComponent(mark)}`,
+        label: `${mark} ${index + 1}`,
+      })),
     aliasOf: async (name, sources) => {
       const id = trainingWorkflowId({
         origin: sandbox.url,

@@ -79,6 +79,39 @@ describe('a finished training that is reset', () => {
   );
 });
 
+/** Starts a training and holds it in a phase, however long the test takes. */
+async function heldIn(phase: Phase, name: string): Promise<{ training: Training; release: () => void }> {
+  const sources = rig.sourcesOf(name);
+  const releases = [rig.hold({ name })];
+  if (phase === 'uploading') {
+    releases.push(rig.hold({ audioUrl: sources[7]?.url ?? '' }));
+  } else if (phase === 'creating') {
+    rig.sandbox.addFaults([{ on: 'create', match: { name }, fault: { kind: 'slow', delayMs: 3_000 } }]);
+  }
+  const training = await rig.train({ name, sources });
+  if (phase === 'creating') {
+    // What stays true afterwards: whether the answer is still out when the test acts is not what it tests.
+    await waitUntil('create has arrived', () =>
+      rig.sandbox
+        .report()
+        .sessions.some(({ trainings }) => trainings.some((created) => created.name === name)),
+    );
+  } else {
+    await training.until(
+      phase,
+      (seen) =>
+        seen.phase === phase &&
+        (phase !== 'uploading' || seen.files.filter(({ state }) => state === 'ready').length === 7),
+    );
+  }
+  return {
+    training,
+    release: () => {
+      for (const release of releases) release();
+    },
+  };
+}
+
 describe('a training that is reset while it runs', () => {
   it.concurrent.each([
     ['uploading', 2],
@@ -87,21 +120,13 @@ describe('a training that is reset while it runs', () => {
   ] satisfies [Phase, number][])(
     'in the phase %s goes on in the same session, with one create',
     async (phase, back) => {
-      const name = `Reset while ${phase}`;
-      if (phase === 'creating') {
-        rig.sandbox.addFaults([{ on: 'create', match: { name }, fault: { kind: 'slow', delayMs: 1_500 } }]);
-      }
-      const training = await rig.train({ name });
-      const seen = await training.until(
-        phase,
-        (progress) =>
-          progress.phase === phase &&
-          (phase !== 'uploading' || progress.files.some(({ state }) => state === 'ready')),
-      );
+      const { training, release } = await heldIn(phase, `Reset while ${phase}`);
+      const { sessionId } = await training.progress();
       const boundaries = await boundariesOf(training);
       await reset(training, await runIdOf(training), boundaries.at(-1 - back) ?? 4);
+      release();
       const result = await newestResult(training);
-      expect(result.sessionId).toBe(seen.sessionId);
+      expect(result.sessionId).toBe(sessionId);
       expect(paid(result.sessionId).creates).toBe(1);
       // An upload that was out when the run was reset is the only one that may be paid again.
       expect(paid(result.sessionId).uploads).toBeLessThanOrEqual(phase === 'uploading' ? 12 : 8);
@@ -114,17 +139,9 @@ describe('a training that is terminated', () => {
     'in the phase %s is gone on with by its session and clips, with one create in all',
     async (phase) => {
       const name = `Terminated while ${phase}`;
-      if (phase === 'creating') {
-        rig.sandbox.addFaults([{ on: 'create', match: { name }, fault: { kind: 'slow', delayMs: 3_000 } }]);
-      }
-      const training = await rig.train({ name });
-      await training.until(
-        phase,
-        (seen) =>
-          seen.phase === phase &&
-          (phase !== 'uploading' || seen.files.some(({ state }) => state === 'ready')),
-      );
+      const { training, release } = await heldIn(phase, name);
       await training.handle.terminate('a test');
+      release();
       await expect(training.handle.result()).rejects.toThrow(WorkflowFailedError);
       const memo = await training.memo();
       expect(memo.sessionId).toBeDefined();
