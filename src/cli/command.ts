@@ -18,7 +18,10 @@ export interface Call<Flags, Args extends unknown[]> {
 }
 
 export interface Example {
-  /** Without the program, e.g. `train --name "Night Drive" ./songs`. */
+  /**
+   * For a POSIX shell, without the program, e.g. `train --name "Night Drive" ./songs`. Tests parse it against the
+   * definitions, up to a pipe or redirection.
+   */
   line: string;
   /** What it is good for, in a few words. */
   does: string;
@@ -26,9 +29,9 @@ export interface Example {
 
 export interface CommandDefinition<Flags = object, Args extends unknown[] = unknown[]> {
   name: string;
-  /** One line, without a capital. */
+  /** One line, without a capital and a full stop. */
   summary: string;
-  /** More, for `--help` and the documents; paragraphs are parted by an empty line. */
+  /** More, for `--help` and docs/cli.md; paragraphs are parted by an empty line. */
   description?: string;
   arguments?: Argument[];
   options?: Option[];
@@ -37,6 +40,12 @@ export interface CommandDefinition<Flags = object, Args extends unknown[] = unkn
   configure?: (command: Command) => void;
   /** @returns the exit code; undefined is 0. */
   run(call: Call<Flags, Args>): Promise<number | undefined>;
+}
+
+/** Commands that belong together in help and documents. */
+export interface CommandGroup {
+  title: string;
+  commands: readonly CommandDefinition[];
 }
 
 /** Checks a definition's flags and arguments against its `run`; what is parsed has no type of its own. */

@@ -34,11 +34,21 @@ interface AuditFlags extends JsonFlag {
 export const auditCommand = defineCommand<AuditFlags>({
   name: 'audit',
   summary: 'the credit ledger beside the trainings',
+  description: [
+    'A worker reads the balance and the ledger, and each create that was booked is laid beside the creates that trainings here have sent. A receipt that was provisional is settled where only one row fits it. Rows and trainings that cannot be told apart are listed together and not assigned; what is left has no counterpart.',
+    'Exit code 1 with "unknown" where no worker answers or no billing is configured.',
+  ].join('\n\n'),
   options: [
     new Option('--days <n>', `how far back, at most 90 (default: ${DEFAULT_DAYS})`).argParser(days),
     json(),
   ],
-  examples: [],
+  examples: [
+    { line: 'audit', does: 'the last 30 days' },
+    {
+      line: 'audit --days 7 --json | jq .orphanRows',
+      does: 'what was charged in a week and belongs to no training here',
+    },
+  ],
   run: ({ flags, io }) => audit(flags, io),
 });
 

@@ -18,9 +18,12 @@ const PATIENT_LOOKS = 2;
 export const cancelCommand = defineCommand<JsonFlag, [string]>({
   name: 'cancel',
   summary: 'cancel a training, and say what is spent',
+  description: [
+    'Mountsea has no cancel. Before create nothing but the uploads is spent; while create is out it waits for the truth about the charge; afterwards 100 credits are spent and Mountsea goes on training in the session, which can be gone on with later.',
+  ].join('\n\n'),
   arguments: [id()],
   options: [json()],
-  examples: [],
+  examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
   run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel),
 });
 

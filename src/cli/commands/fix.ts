@@ -34,6 +34,10 @@ interface FixFlags extends FollowFlags {
 export const fixCommand = defineCommand<FixFlags, [string]>({
   name: 'fix',
   summary: 'answer a training that waits for you, then follow it',
+  description: [
+    'One correction at a time; then it follows as train does, with the same exit codes. A training that waits prints the corrections that apply, each with what it costs.',
+    'FILE is the number of a file, or its source: the URL or the last part of it. A source with = in it goes by number. A correction that does not apply (any more) is refused with a sentence and exit code 2. The same correction twice is one.',
+  ].join('\n\n'),
   arguments: [id()],
   options: [
     new Option('--rename <name>', 'another name for the model'),
@@ -56,7 +60,20 @@ export const fixCommand = defineCommand<FixFlags, [string]>({
     wait(),
     json(),
   ],
-  examples: [],
+  examples: [
+    { line: 'fix "Night Drive" --retry', does: 'upload the bad files again, or try again now' },
+    {
+      line: 'fix "Night Drive" --replace 3=https://cdn.example.com/night-drive/3-new.mp3',
+      does: 'another source for file 3',
+    },
+    { line: 'fix "Night Drive" --drop 3 --drop 7', does: 'go on without two files' },
+    { line: 'fix "Night Drive" --rename "Night Drive II"', does: 'another name; the clips are kept' },
+    {
+      line: 'fix "Night Drive" --resend-create --accept-second-charge',
+      does: 'send create again, though it may be paid twice',
+    },
+    { line: 'fix "Night Drive" --give-up', does: 'end it' },
+  ],
   run: ({ args: [id], flags, io }) => fix(id, flags, io),
 });
 

@@ -23,7 +23,13 @@ export const watchCommand = defineCommand<FollowFlags, [string]>({
   summary: 'follow a training',
   arguments: [id()],
   options: [wait(), json()],
-  examples: [],
+  examples: [
+    { line: 'watch "Night Drive"', does: 'come back to a training' },
+    {
+      line: 'watch train-night --wait 600 --json',
+      does: 'ten minutes at most, a JSON record for each change',
+    },
+  ],
   run: ({ args: [id], flags, io }) =>
     withTraining(id, flags, io, (connected, workflowId, output) =>
       followTo(workflowId, connected, output, flags, io),
@@ -33,9 +39,13 @@ export const watchCommand = defineCommand<FollowFlags, [string]>({
 export const resultCommand = defineCommand<JsonFlag, [string]>({
   name: 'result',
   summary: 'the result of a training',
+  description: ['Exits by the training: 7 while it runs.'].join('\n\n'),
   arguments: [id()],
   options: [json()],
-  examples: [],
+  examples: [
+    { line: 'result "Night Drive"', does: 'model id, session, clips, receipt' },
+    { line: 'result "Night Drive" --json | jq -r .modelId', does: 'the model id alone' },
+  ],
   run: ({ args: [id], flags, io }) => withTraining(id, flags, io, tellResult),
 });
 

@@ -18,9 +18,16 @@ interface LookFlags extends JsonFlag {
 export const statusCommand = defineCommand<LookFlags, [string]>({
   name: 'status',
   summary: 'one look at a training',
+  description: [
+    'With each create that was sent and why its outcome is believed. Without a worker it shows what the training last wrote down, and says so.',
+  ].join('\n\n'),
   arguments: [id()],
   options: [new Option('--exit-status', 'exit by the training, not by the look'), json()],
-  examples: [],
+  examples: [
+    { line: 'status "Night Drive"', does: 'phase, files, money, and what it waits for' },
+    { line: 'status train-night --json | jq -r .phase', does: 'one field, by a prefix of the id' },
+    { line: 'status "Night Drive" --exit-status', does: 'in a script: exit by the training' },
+  ],
   run: ({ args: [id], flags, io }) => status(id, flags, io),
 });
 
@@ -28,15 +35,25 @@ export const listCommand = defineCommand<LookFlags>({
   name: 'list',
   summary: 'all trainings, newest first',
   options: [new Option('--exit-status', 'exit by the newest training'), json()],
-  examples: [],
+  examples: [
+    { line: 'list', does: 'what runs, waits and has ended' },
+    {
+      line: "list --json | jq -r '.[] | select(.attention) | .workflowId'",
+      does: 'those that wait for somebody',
+    },
+  ],
   run: ({ flags, io }) => list(flags, io),
 });
 
 export const modelsCommand = defineCommand<JsonFlag>({
   name: 'models',
   summary: 'trained models, newest first: name, model id, date, cost',
+  description: ['From the registry, since Mountsea cannot list models.'].join('\n\n'),
   options: [json()],
-  examples: [],
+  examples: [
+    { line: 'models', does: 'every model, also of trainings that the server has forgotten' },
+    { line: "models --json | jq -r '.[0].modelId'", does: 'the newest model id' },
+  ],
   run: ({ flags, io }) => models(flags, io),
 });
 

@@ -30,32 +30,56 @@ interface DemoFlags {
 export const upCommand = defineCommand<UpFlags>({
   name: 'up',
   summary: 'Temporal server, Web UI and worker in the foreground',
+  description: ['The same as runs in the background, and only one of both runs for a TUNESMITH_HOME.'].join(
+    '\n\n',
+  ),
   options: [record(), new Option('--background', 'what other commands start').hideHelp()],
-  examples: [],
+  examples: [
+    { line: 'up', does: 'see the server and the Web UI at work; Ctrl-C ends both' },
+    {
+      line: 'up --record exchanges',
+      does: 'and keep what is said to the API, without keys, to look at or to send to us',
+    },
+  ],
   run: ({ flags, io }) => up(flags, io).then(() => undefined),
 });
 
 export const downCommand = defineCommand<JsonFlag>({
   name: 'down',
   summary: 'stop the background server and its worker; trainings go on when it is back',
+  description: [
+    'The worker first finishes its requests. Nothing is lost: the next command that needs the server brings it back.',
+  ].join('\n\n'),
   options: [json()],
-  examples: [],
+  examples: [{ line: 'down', does: 'before an upgrade, or to change key or API' }],
   run: ({ flags, io }) => down(flags, io).then(() => undefined),
 });
 
 export const workerCommand = defineCommand<WorkerFlags>({
   name: 'worker',
   summary: 'a worker for the configured Temporal server, or for our own',
+  description: [
+    'As many as you like; kill any of them at any time. SIGTERM lets it finish its requests first (up to 75 s).',
+  ].join('\n\n'),
   options: [record()],
-  examples: [],
+  examples: [
+    { line: 'worker', does: 'on any machine that reaches the Temporal server and has the key' },
+    { line: 'worker --record exchanges', does: 'and keep what is said to the API, without keys' },
+  ],
   run: ({ flags, io }) => worker(flags, io).then(() => undefined),
 });
 
 export const sandboxCommand = defineCommand<object, [string[]]>({
   name: 'sandbox',
   summary: 'the simulated Mountsea; `sandbox --help` shows its options',
+  description: [
+    'A Mountsea with accounts, sessions, tasks, a credit ledger and faults on demand: docs/sandbox.md.',
+  ].join('\n\n'),
   arguments: [new Argument('[options...]')],
-  examples: [],
+  examples: [
+    { line: 'sandbox --port 4000 --speed 20', does: '20 times faster than life, on a port of your choice' },
+    { line: 'sandbox --help', does: 'all its options' },
+  ],
   configure: (command) => command.helpOption(false).allowUnknownOption().passThroughOptions(),
   run: ({ args: [options] }) => sandbox(options),
 });
@@ -63,11 +87,17 @@ export const sandboxCommand = defineCommand<object, [string[]]>({
 export const demoCommand = defineCommand<DemoFlags>({
   name: 'demo',
   summary: 'the whole story on this machine, with no key',
+  description: [
+    'A real Temporal server, the sandbox, a worker and eight audio files; nothing of yours is used or touched.',
+  ].join('\n\n'),
   options: [
     new Option('--keep', 'leave the Web UI open until Ctrl-C'),
     new Option('--real-time', 'true durations'),
   ],
-  examples: [],
+  examples: [
+    { line: 'demo', does: 'a training that recovers from a failed upload, in under a minute' },
+    { line: 'demo --keep', does: 'and leave the Web UI open' },
+  ],
   run: ({ flags, io, main }) => demo(flags, io, main),
 });
 

@@ -57,6 +57,10 @@ interface Wish {
 export const trainCommand = defineCommand<TrainFlags, [string[]]>({
   name: 'train',
   summary: 'train a model from audio URLs, and follow it until it is done',
+  description: [
+    'The same command is the same training: its id comes from the API, the name and the files. Still running: the command attaches and spends nothing. Done: it gives the stored result. Ended otherwise: it gives the receipt and the commands that go on.',
+    'Ctrl-C leaves the training running and prints the command to come back; a second Ctrl-C leaves at once. Where something needs a person the training waits, and this command ends with exit code 5 or 6 and the corrections that apply.',
+  ].join('\n\n'),
   arguments: [new Argument('[url...]', 'at least six URLs that Mountsea can fetch')],
   options: [
     new Option('--name <name>', 'name of the model'),
@@ -103,7 +107,25 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     record(),
     json(),
   ],
-  examples: [],
+  examples: [
+    {
+      line: 'train --name "Night Drive" https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
+      does: 'from six URLs, followed until the model id is there',
+    },
+    {
+      line: 'train --name "Night Drive" --yes --json --save night-drive.json https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3 > progress.ndjson',
+      does: 'in a script: no question, records on stdout, and a file to go on from',
+    },
+    { line: 'train --adopt night-drive.json', does: 'go on from that file, on any machine' },
+    {
+      line: 'train --name "Night Drive" --detach --max-credits 140 https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
+      does: 'start it, do not follow, and spend no more than 140 credits',
+    },
+    {
+      line: 'train --name "Night Drive" --again https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
+      does: 'the same content a second time, on purpose',
+    },
+  ],
   run: ({ args: [urls], flags, argv, io }) => train(urls, flags, argv, io),
 });
 

@@ -1,0 +1,20 @@
+/**
+ * Client side: all commands. A new one is added to its group here, then `npm run docs`.
+ */
+import type { CommandGroup } from '../command.js';
+import { auditCommand } from './audit.js';
+import { cancelCommand } from './cancel.js';
+import { fixCommand } from './fix.js';
+import { resultCommand, watchCommand } from './following.js';
+import { listCommand, modelsCommand, statusCommand } from './looks.js';
+import { demoCommand, downCommand, sandboxCommand, upCommand, workerCommand } from './processes.js';
+import { trainCommand } from './train.js';
+
+/** In the order in which help and documents list them. */
+export const COMMAND_GROUPS: readonly CommandGroup[] = [
+  { title: 'Train', commands: [trainCommand, fixCommand, cancelCommand] },
+  { title: 'Look', commands: [statusCommand, watchCommand, listCommand, resultCommand] },
+  { title: 'Models and money', commands: [modelsCommand, auditCommand] },
+  { title: 'Server and worker', commands: [upCommand, downCommand, workerCommand] },
+  { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
+];
