@@ -9,7 +9,7 @@ import { TrainingFailureType, ActivityFailureType } from '../contract/failures.j
 import type { LedgerLook } from '../contract/money.js';
 import { applyClosed } from '../money/receipt.js';
 import { provenFailure } from './failures.js';
-import { type Parking, trainingFailure } from './parking.js';
+import type { Parking } from './parking.js';
 import type { Run } from './run.js';
 import { judgementTimes } from './schedule.js';
 
@@ -37,7 +37,7 @@ export async function openSession(run: Run, parking: Parking, replaces?: string)
   } catch (error) {
     const failure = provenFailure(error);
     if (failure?.type !== ActivityFailureType.SessionTaken) throw error;
-    throw trainingFailure(run, TrainingFailureType.SessionTaken, failure.message);
+    throw run.failure(TrainingFailureType.SessionTaken, failure.message);
   }
 }
 

@@ -22,8 +22,9 @@ import {
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
 import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
-import { evidenceOf, type Parked, type Parking, type ParkRequest, trainingFailure } from './parking.js';
-import { now, REQUEST_TIMEOUT_MS, type Run } from './run.js';
+import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
+import { now, REQUEST_TIMEOUT_MS } from './execution.js';
+import type { Run } from './run.js';
 import { NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
@@ -197,8 +198,7 @@ export class Creates {
         return { kind: 'accepted' };
       }
       case 'taken':
-        throw trainingFailure(
-          run,
+        throw run.failure(
           TrainingFailureType.SessionTaken,
           `Session ${run.session.sessionId} belongs to the training ${grant.answer.owner} by now. Nothing was sent.`,
         );

@@ -1,5 +1,5 @@
 /**
- * Workflow sandbox: what needs a person does not end the training. It parks here and waits for the update `correct`, or
+ * Workflow sandbox: what needs a person does not end a training or a song. It parks here and waits for the update `correct`, or
  * for the cause to go away. Several branches may park at once; people see and answer one at a time.
  */
 import {
@@ -11,19 +11,12 @@ import {
   uuid4,
 } from '@temporalio/workflow';
 import type { Correction, CorrectionAccepted, CorrectionAction } from '../contract/correction.js';
-import {
-  ActivityFailureType,
-  type TrainingFailureDetails,
-  TrainingFailureType,
-} from '../contract/failures.js';
+import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import { CORRECT_UPDATE } from '../contract/messages.js';
 import type { Attention, AttentionKind } from '../contract/progress.js';
 import { CREATE_CREDITS } from '../contract/training.js';
-import { mostSpent } from '../money/receipt.js';
-import { whyRefused } from './corrections.js';
+import { type Execution, now } from './execution.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
-import { now, type Run } from './run.js';
-import { spentSoFar } from './sentences.js';
 
 /** Pace of the tries of a park that mends itself: it slows down, so that weeks of it do not fill the history. */
 const MENDING_INTERVAL_MS = { first: 60_000, longest: 2 * 3_600_000, growth: 1.2 };
@@ -47,13 +40,13 @@ export class Parked {
 }
 
 export class Parking {
-  readonly #run: Run;
+  readonly #run: Execution;
   readonly #parked = new Map<string, Parked>();
   /** Parks that several branches with the same trouble share, by kind. */
   readonly #shared = new Map<AttentionKind, Parked>();
   readonly #mendingTries = new Map<AttentionKind, number>();
 
-  constructor(run: Run) {
+  constructor(run: Execution) {
     this.#run = run;
     setHandler(
       defineUpdate<CorrectionAccepted, [Correction]>(CORRECT_UPDATE),
@@ -86,15 +79,11 @@ export class Parking {
     const { kind, message } = parked.attention;
     const met = await this.#run.until(
       () => parked.answer !== undefined || isResolved(),
-      this.#run.input.parkForMs,
+      this.#run.parkForMs,
       `parked: ${kind}`,
     );
     if (!met) {
-      throw trainingFailure(
-        this.#run,
-        TrainingFailureType.ParkExpired,
-        `Nobody answered in time. ${message}`,
-      );
+      throw this.#run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
     }
     return this.#decided(parked);
   }
@@ -107,12 +96,12 @@ export class Parking {
   async answerWithin(parked: Parked, ms: number, summary: string): Promise<Correction | undefined> {
     const run = this.#run;
     const { since, nextTryAt, message } = parked.attention;
-    const { parkForMs: limit } = run.input;
+    const { parkForMs: limit } = run;
     const left =
       limit === undefined || nextTryAt !== undefined ? Infinity : Date.parse(since) + limit - Date.now();
     const met = await run.until(() => parked.answer !== undefined, Math.max(1, Math.min(ms, left)), summary);
     if (!met && left <= ms) {
-      throw trainingFailure(run, TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
+      throw run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
     }
     return this.#decided(parked);
   }
@@ -185,8 +174,7 @@ export class Parking {
     const run = this.#run;
     const ahead = isCreateAhead ? CREATE_CREDITS : 0;
     for (;;) {
-      const { maxCredits } = run;
-      const spent = mostSpent(run.receipt, run.prices);
+      const { maxCredits, mostSpent: spent } = run;
       if (maxCredits === undefined || spent + credits + ahead <= maxCredits) {
         count();
         return;
@@ -199,9 +187,9 @@ export class Parking {
       const parked = this.open({
         kind: 'credits',
         message:
-          `The budget of this training does not allow ${what}: up to ${spent} credits may be spent already, ` +
+          `The budget of this ${run.noun} does not allow ${what}: up to ${spent} credits may be spent already, ` +
           `${credits + ahead} more are needed${ahead === 0 ? '' : ' (with create)'}, and the limit is ${maxCredits}. It was not sent.`,
-        evidence: [`an upload counts as ${run.uploadPrice} credits, what is unknown counts as spent`],
+        evidence: [run.countedAs],
         options: ['retry'],
       });
       this.#shared.set('credits', parked);
@@ -219,10 +207,10 @@ export class Parking {
   open(request: ParkRequest, nextTryAt?: string, isFirst = false): Parked {
     const { kind, message, evidence, options } = request;
     const risky: CorrectionAction[] = ['resendCreate', 'newSession'];
+    // Of a song: the same request once more.
+    if (kind === 'charge-unknown') risky.push('retry');
     const riskOfSecondCharge =
-      this.#run.receipt.create.verdict === 'unknown'
-        ? risky.filter((action) => options.includes(action))
-        : [];
+      this.#run.chargeVerdict === 'unknown' ? risky.filter((action) => options.includes(action)) : [];
     const parked = new Parked({
       id: uuid4().slice(0, 8),
       kind,
@@ -274,7 +262,7 @@ export class Parking {
 
   #decided({ answer }: Parked): Correction | undefined {
     if (answer?.action === 'giveUp') {
-      throw trainingFailure(this.#run, TrainingFailureType.GivenUp, 'Given up by a person.');
+      throw this.#run.failure(TrainingFailureType.GivenUp, 'Given up by a person.');
     }
     return answer;
   }
@@ -283,15 +271,15 @@ export class Parking {
   #validate(correction: Correction): void {
     const current = this.#run.attentions[0];
     if (current === undefined) {
-      throw refusal(`Nothing to correct: the training is not parked (phase ${this.#run.phase}).`);
+      throw refusal(`Nothing to correct: the ${this.#run.noun} is not parked (phase ${this.#run.phase}).`);
     }
     const { attentionId } = correction;
     if (attentionId !== current.id || this.#parked.get(current.id)?.answer !== undefined) {
       throw refusal(
-        `Attention ${attentionId} is no longer the current one. Look again: the training now waits for ${current.kind} (${current.id}).`,
+        `Attention ${attentionId} is no longer the current one. Look again: the ${this.#run.noun} now waits for ${current.kind} (${current.id}).`,
       );
     }
-    const why = whyRefused(correction, current, this.#run);
+    const why = this.#run.whyRefused(correction, current);
     if (why !== undefined) throw refusal(why);
   }
 
@@ -304,35 +292,24 @@ export class Parking {
   }
 }
 
-/** The failure that ends a training: it says what was spent and what is left to go on from. */
-export function trainingFailure(run: Run, type: TrainingFailureType, message: string): ApplicationFailure {
-  const { receipt, timeline, sessionId } = run;
-  const details: TrainingFailureDetails = {
-    receipt,
-    timeline,
-    ...(sessionId === undefined ? {} : { sessionId }),
-  };
-  return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
-}
-
 /** What an API said, as evidence. */
 export function evidenceOf({ message, details }: ProvenFailure): string[] {
   return [message, ...(details.raw === undefined ? [] : [`raw answer: ${details.raw.slice(0, 2_000)}`])];
 }
 
-function mendingPark(failure: ProvenFailure, run: Run): ParkRequest | undefined {
+function mendingPark(failure: ProvenFailure, run: Execution): ParkRequest | undefined {
   switch (failure.type) {
     case ActivityFailureType.Credentials:
       return {
         kind: 'credentials',
-        message: `Mountsea refuses the API key. Nothing is lost: put the key right and the training goes on. ${spentSoFar(run)}`,
+        message: `Mountsea refuses the API key. Nothing is lost: put the key right and the ${run.noun} goes on. ${run.spentSoFar}`,
         evidence: evidenceOf(failure),
         options: ['retry'],
       };
     case ActivityFailureType.InsufficientCredits:
       return {
         kind: 'credits',
-        message: `The balance is too low. Nothing is lost: top it up and the training goes on. ${spentSoFar(run)}`,
+        message: `The balance is too low. Nothing is lost: top it up and the ${run.noun} goes on. ${run.spentSoFar}`,
         evidence: evidenceOf(failure),
         options: ['retry'],
       };

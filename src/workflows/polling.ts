@@ -1,11 +1,11 @@
 /**
- * Workflow sandbox: looks at all pending tasks of the training. A tick is one durable timer and one `checkTasks`; it asks
+ * Workflow sandbox: looks at all pending tasks of a training or a song. A tick is one durable timer and one `checkTasks`; it asks
  * every pending task, since leaving some out was seen to hide a failed upload.
  */
 import { isCancellation } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
+import { type Execution, now } from './execution.js';
 import type { Parking } from './parking.js';
-import { now, type Run } from './run.js';
 import { DEADLINE_MS, gapAfter, MINIMUM_GAP_MS, type TaskKind } from './schedule.js';
 
 /** A task under watch. Resolved once `verdict` is set; until then it is pending, however old. */
@@ -39,12 +39,12 @@ interface Pending {
 }
 
 export class Poller {
-  readonly #run: Run;
+  readonly #run: Execution;
   readonly #parking: Parking;
   readonly #pending = new Set<Pending>();
 
-  /** Starts looking as soon as there is something to look at; a failure of the looking ends the training's waits. */
-  constructor(run: Run, parking: Parking) {
+  /** Starts looking as soon as there is something to look at; a failure of the looking ends the other waits. */
+  constructor(run: Execution, parking: Parking) {
     this.#run = run;
     this.#parking = parking;
     this.#loop().catch((error: unknown) => {
@@ -161,7 +161,7 @@ export class Poller {
 }
 
 /** A word that is not expected here is shown and put in the timeline once; it is neither success nor failure. */
-function noteOf(outcome: TaskOutcome, before: string | undefined, run: Run): string | undefined {
+function noteOf(outcome: TaskOutcome, before: string | undefined, run: Execution): string | undefined {
   const note = unusual(outcome);
   if (note === undefined) return undefined;
   if (note !== before) run.tell(`Task ${outcome.taskId}: unexpected ${note} at ${now()}; asking on.`);

@@ -1,21 +1,13 @@
 /**
- * Workflow sandbox: the state of one training, and how it is shown: query, memo, current details, timeline. One object
- * for each execution, never module state. Waiting goes through it, so that a failure in one branch ends them all.
+ * Workflow sandbox: the state of one training, and how it is shown: query, memo, current details, timeline. What it has in
+ * common with a song is in `execution.ts`.
  */
-import {
-  CancellationScope,
-  condition,
-  setCurrentDetails,
-  setHandler,
-  defineQuery,
-  sleep,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { Affinity } from '../contract/affinity.js';
 import type { ChargeTiming } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
-import { PROGRESS_QUERY, TRAINING_MEMO } from '../contract/messages.js';
+import type { TrainingFailureDetails, TrainingFailureType } from '../contract/failures.js';
+import { TRAINING_MEMO } from '../contract/messages.js';
 import type {
   Attention,
   FileProgress,
@@ -27,26 +19,20 @@ import type {
   UploadedFile,
 } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
-import {
-  type Clip,
-  type CreateAttempt,
-  type Receipt,
-  type Source,
-  type TimelineEntry,
-  type TrainCustomModelInput,
-  TRAINING_DEFAULTS,
+import type {
+  ChargeVerdict,
+  Clip,
+  CreateAttempt,
+  Receipt,
+  Source,
+  TrainCustomModelInput,
 } from '../contract/training.js';
-import { createReceipt, emptyReceipt, type Prices, uploadPrice } from '../money/receipt.js';
+import { createReceipt, emptyReceipt, mostSpent, type Prices, uploadPrice } from '../money/receipt.js';
+import { whyRefused } from './corrections.js';
 import { detailsMarkdown } from './details.js';
-import { activitiesFor, type CallableActivities } from './profiles.js';
+import { cut, Execution, now, optional, shortCharge, shortened } from './execution.js';
+import { spentSoFar } from './sentences.js';
 
-/** From connect to last byte of a request that may cost credits. */
-export const REQUEST_TIMEOUT_MS = 60_000;
-/** Heartbeats come every few seconds; a worker that is silent for so long is taken for lost. */
-const HEARTBEAT_TIMEOUT_MS = 20_000;
-const SHORTEST_TIMEOUT_MS = 5_000;
-const TIMELINE_LIMIT = 300;
-const MEMO_EVIDENCE = 20;
 const MEMO_LABEL = 200;
 
 /** The session that every call uses. */
@@ -63,10 +49,9 @@ export interface Experience {
   charges: ChargeTiming;
 }
 
-export class Run {
+export class Run extends Execution<Phase> {
+  override readonly noun = 'training';
   readonly input: TrainCustomModelInput;
-  readonly scale: number;
-  readonly activities: CallableActivities;
   /** As they are shown; the URLs, which may be signed, stay in the input. */
   readonly files: FileProgress[];
   /** Create requests that may have been accepted or were, oldest first. */
@@ -76,37 +61,22 @@ export class Run {
   readonly #adoptedTasks: Map<number, string>;
   /** Create requests that may have left a worker. */
   sends = 0;
-  readonly timeline: TimelineEntry[] = [];
-  /** Open attentions; people see the first. */
-  readonly attentions: Attention[] = [];
-  readonly startedAt = now();
-  #phase: Phase = 'preparing';
-  #phaseSince = now();
   readonly #sources: Source[];
   #session: OpenSession | undefined;
-  #failure: { error: unknown } | undefined;
-  #shownMemo = '';
   name: string;
-  maxCredits: number | undefined;
   seenUploadCredits: number | undefined;
   experience: Experience = { trainingsMs: [], charges: { areEarly: false } };
   /** When the newest create was accepted; ISO 8601. */
   acceptedAt: string | undefined;
   createTaskId: string | undefined;
-  nextCheckAt: string | undefined;
   modelId: string | undefined;
 
   constructor(input: TrainCustomModelInput) {
+    super(input, 'preparing');
     this.input = input;
     this.name = input.name;
-    this.maxCredits = input.maxCredits;
     this.#sources = [...input.sources];
     this.#adoptedTasks = new Map(input.session?.tasks?.map(({ file, taskId }) => [file, taskId]));
-    this.scale = input.timeScale ?? TRAINING_DEFAULTS.timeScale;
-    this.activities = activitiesFor(this.scale, {
-      timeoutMs: this.bounded(REQUEST_TIMEOUT_MS),
-      heartbeatMs: this.bounded(HEARTBEAT_TIMEOUT_MS),
-    });
     this.files = input.sources.map(({ label }, index) => ({
       number: index + 1,
       label,
@@ -114,20 +84,6 @@ export class Run {
       tries: 0,
       since: now(),
     }));
-    setHandler(defineQuery<TrainingProgress>(PROGRESS_QUERY), () => this.progress());
-  }
-
-  /** Real time to this workflow's time, ms. */
-  ms(realMs: number): number {
-    return Math.max(1, Math.round(realMs * this.scale));
-  }
-
-  /**
-   * A time-out of a request or a process: those do not get faster with the rest, so where time is compressed at least 5 s
-   * of it stay, ms.
-   */
-  bounded(realMs: number): number {
-    return Math.min(realMs, Math.max(this.ms(realMs), SHORTEST_TIMEOUT_MS));
   }
 
   /** The session that every call uses. Only a person may give it up. */
@@ -142,17 +98,13 @@ export class Run {
     if (isNew) this.tell(`Session ${session.sessionId} is open.`);
   }
 
-  get affinity(): Affinity {
+  override get affinity(): Affinity {
     const { origin, keyFingerprint } = this.session;
     return { origin, keyFingerprint };
   }
 
   get sessionId(): string | undefined {
     return this.#session?.sessionId;
-  }
-
-  get phase(): Phase {
-    return this.#phase;
   }
 
   get receipt(): Receipt {
@@ -168,6 +120,32 @@ export class Run {
 
   get uploadPrice(): number {
     return uploadPrice(this.prices);
+  }
+
+  override get chargeVerdict(): ChargeVerdict {
+    return this.receipt.create.verdict;
+  }
+
+  override get mostSpent(): number {
+    return mostSpent(this.receipt, this.prices);
+  }
+
+  override get countedAs(): string {
+    return `an upload counts as ${this.uploadPrice} credits, what is unknown counts as spent`;
+  }
+
+  override get spentSoFar(): string {
+    return spentSoFar(this);
+  }
+
+  override whyRefused(correction: Correction, attention: Attention): string | undefined {
+    return whyRefused(correction, attention, this);
+  }
+
+  override failure(type: TrainingFailureType, message: string): ApplicationFailure {
+    const { receipt, timeline, sessionId } = this;
+    const details: TrainingFailureDetails = { receipt, timeline, ...optional('sessionId', sessionId) };
+    return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
   }
 
   /** What Mountsea fetches. Never to be shown, logged or put in the memo. */
@@ -239,7 +217,7 @@ export class Run {
   /** What the registry and `--save` keep. */
   record(): TrainingRecord {
     const end = { done: 'done', failed: 'failed', cancelled: 'cancelled' } as const;
-    const phase = this.#phase;
+    const { phase } = this;
     const hasEnded = phase === 'done' || phase === 'failed' || phase === 'cancelled';
     const cut = (label: string): string => label.slice(0, MEMO_LABEL);
     return {
@@ -261,19 +239,6 @@ export class Run {
     };
   }
 
-  enter(phase: Phase, text: string): void {
-    this.#phase = phase;
-    this.#phaseSince = now();
-    this.tell(text);
-    this.show();
-  }
-
-  tell(text: string): void {
-    this.timeline.push({ at: now(), text });
-    // The story of a training that goes wrong for weeks must not outgrow a query's answer.
-    if (this.timeline.length > TIMELINE_LIMIT) this.timeline.splice(1, 1);
-  }
-
   setFile(file: FileProgress, state: FileState, reason?: string): void {
     file.state = state;
     file.since = now();
@@ -281,37 +246,7 @@ export class Run {
     else file.reason = reason;
   }
 
-  /** Brings memo and current details up to date. Cheap where nothing changed: the memo is then not written. */
-  show(): void {
-    setCurrentDetails(detailsMarkdown(this.progress()));
-    const memo = this.#memo();
-    const text = JSON.stringify(memo);
-    if (text === this.#shownMemo) return;
-    this.#shownMemo = text;
-    upsertMemo({ [TRAINING_MEMO]: memo });
-  }
-
-  /** Ends every wait of this training with an error: the way out of a branch that runs beside the story. */
-  fail(error: unknown): void {
-    this.#failure ??= { error };
-  }
-
-  /**
-   * Waits for a condition, without limit unless `timeoutMs` is given.
-   *
-   * @returns false when the time ran out.
-   */
-  async until(isTrue: () => boolean, timeoutMs?: number, summary?: string): Promise<boolean> {
-    const done = (): boolean => this.#failure !== undefined || isTrue();
-    const met =
-      timeoutMs === undefined
-        ? await condition(done).then(() => true)
-        : await waitAtMost(done, timeoutMs, summary);
-    if (this.#failure !== undefined) throw this.#failure.error;
-    return met;
-  }
-
-  progress(): TrainingProgress {
+  override progress(): TrainingProgress {
     const { workflowId, runId } = workflowInfo();
     return {
       version: 1,
@@ -326,51 +261,37 @@ export class Run {
     };
   }
 
-  #memo(): TrainingMemo {
+  protected override details(): string {
+    return detailsMarkdown(this.progress());
+  }
+
+  protected override memo(): [string, TrainingMemo] {
     const fileCounts: Partial<Record<FileState, number>> = {};
     for (const { state } of this.files) fileCounts[state] = (fileCounts[state] ?? 0) + 1;
-    const ended = this.#phase === 'done' || this.#phase === 'failed' || this.#phase === 'cancelled';
     const attention = this.attentions[0];
-    return {
+    const memo = {
       ...this.#facts(),
-      receipt: shortReceipt(this.receipt),
+      receipt: { ...this.receipt, create: shortCharge(this.receipt.create) },
       uploads: this.files.flatMap(uploadedFile),
       fileCounts,
       fileTotal: this.files.length,
       ...(attention === undefined ? {} : { attention: shortened(attention) }),
-      ...(ended ? { finishedAt: this.#phaseSince } : {}),
+      ...optional('finishedAt', this.finishedAt),
     };
+    return [TRAINING_MEMO, memo];
   }
 
   #facts(): TrainingFacts {
     return {
       name: this.name,
       origin: this.input.origin,
-      phase: this.#phase,
+      phase: this.phase,
       startedAt: this.startedAt,
-      phaseSince: this.#phaseSince,
+      phaseSince: this.phaseSince,
       ...optional('sessionId', this.sessionId),
       receipt: this.receipt,
       ...optional('modelId', this.modelId),
     };
-  }
-}
-
-/** ISO 8601, in workflow time. */
-export function now(): string {
-  return new Date().toISOString();
-}
-
-/** Like `condition` with a time-out, but the timer says in the Web UI what it is for. */
-async function waitAtMost(isTrue: () => boolean, timeoutMs: number, summary = 'waiting'): Promise<boolean> {
-  if (isTrue()) return true;
-  const scope = new CancellationScope();
-  try {
-    return await scope.run(() =>
-      Promise.race([sleep(timeoutMs, { summary }).then(() => isTrue()), condition(isTrue).then(() => true)]),
-    );
-  } finally {
-    scope.cancel();
   }
 }
 
@@ -385,33 +306,4 @@ function uploadedFile({ number, label, state, taskId, clipId }: FileProgress): U
       ...(state === 'ready' ? optional('clipId', clipId) : optional('taskId', taskId)),
     },
   ];
-}
-
-/** Evidence may be long; the query has all of it. */
-function shortReceipt({ create, uploads }: Receipt): Receipt {
-  const evidence = create.evidence.slice(0, MEMO_EVIDENCE).map((line) => cut(line, 500));
-  const attempts = create.attempts.map((attempt) => ({
-    ...attempt,
-    evidence: attempt.evidence.slice(0, 6).map((line) => cut(line, 200)),
-  }));
-  return { create: { ...create, evidence, attempts }, uploads };
-}
-
-function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
-}
-
-/** A hundred bad files with long reasons must not outgrow the memo; the query has all of it. */
-export function shortened(attention: Attention): Attention {
-  const evidence = attention.evidence.slice(0, MEMO_EVIDENCE).map((line) => cut(line, 500));
-  const left = attention.evidence.length - evidence.length;
-  return {
-    ...attention,
-    message: cut(attention.message, 2_000),
-    evidence: left === 0 ? evidence : [...evidence, `and ${left} more`],
-  };
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
-  return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
 }

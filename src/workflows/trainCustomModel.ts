@@ -11,9 +11,10 @@ import { applyCorrection, ChargeWatch, closeBooks, keepRecord, openSession } fro
 import { fewestClips } from './corrections.js';
 import { Creates } from './create.js';
 import { awaitModel } from './model.js';
-import { Parking, trainingFailure } from './parking.js';
+import { Parking } from './parking.js';
 import { Poller } from './polling.js';
-import { now, Run } from './run.js';
+import { now } from './execution.js';
+import { Run } from './run.js';
 import { uploadAll } from './uploads.js';
 
 /**
@@ -137,8 +138,7 @@ async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<
 function requireEnoughSources(run: Run): void {
   const least = fewestClips(run.input);
   if (run.files.length >= least) return;
-  throw trainingFailure(
-    run,
+  throw run.failure(
     TrainingFailureType.InvalidInput,
     `${least} audio files are needed, ${run.files.length} were given.`,
   );

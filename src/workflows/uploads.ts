@@ -12,9 +12,10 @@ import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { applyCorrection } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
-import { type Parking, trainingFailure } from './parking.js';
+import type { Parking } from './parking.js';
 import type { Poller, Watch } from './polling.js';
-import { REQUEST_TIMEOUT_MS, type Run } from './run.js';
+import { REQUEST_TIMEOUT_MS } from './execution.js';
+import type { Run } from './run.js';
 import { spentSoFar } from './sentences.js';
 
 type UploadVerdict =
@@ -58,7 +59,7 @@ async function uploadUntilSettled(
       case 'fail':
         if (pool.failed.length > 0) {
           await pool.stop();
-          throw trainingFailure(run, TrainingFailureType.UploadRejected, sentenceFor(bad));
+          throw run.failure(TrainingFailureType.UploadRejected, sentenceFor(bad));
         }
         break;
       case 'drop':

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Attention } from '../../src/contract/progress.js';
-import { shortened } from '../../src/workflows/run.js';
+import { shortened } from '../../src/workflows/execution.js';
 
 it('an attention in the memo stays small, however many files are bad and however long the reasons', () => {
   const attention: Attention = {
