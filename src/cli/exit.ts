@@ -2,6 +2,7 @@
  * Client side: how a command ends. One table for exit codes (design, section 7), one class for what a person did wrong.
  */
 import type { ChargeVerdict } from '../contract/training.js';
+import { TunesmithError } from '../library/errors.js';
 
 export const Exit = {
   done: 0,
@@ -16,7 +17,13 @@ export const Exit = {
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 
-export { CommandError, UsageError } from '../library/errors.js';
+export { UsageError } from '../library/errors.js';
+
+/** A command cannot do what it is for, and says why in a sentence. */
+export class CommandError extends TunesmithError {
+  override readonly name = 'CommandError';
+  readonly code = 'COMMAND_FAILED';
+}
 
 /** Exit code of a training that ended without a model. */
 export function exitOfEnd(verdict: ChargeVerdict): Exit {

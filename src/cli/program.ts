@@ -2,10 +2,11 @@
  * Client side: the command line as it is typed. Commands are defined in `commands/`; nothing here ends the process.
  */
 import { CommanderError } from 'commander';
+import { TunesmithError } from '../library/errors.js';
 import { SettingsError } from '../temporal/settings.js';
 import { COMMAND_GROUPS } from './commands/index.js';
 import { asCalled } from './commands/common.js';
-import { CommandError, Exit, UsageError } from './exit.js';
+import { Exit, UsageError } from './exit.js';
 import { type Io, programIn } from './output.js';
 import { createParser } from './parser.js';
 
@@ -41,7 +42,7 @@ function explain(error: unknown, io: Io): number {
     return Exit.usage;
   }
   const hint =
-    error instanceof CommandError
+    error instanceof TunesmithError
       ? ''
       : ` (unexpected; a training that was started goes on: ${programIn(io.env)} list)`;
   io.stderr.write(`${message}${hint}\n`);

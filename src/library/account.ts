@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
 import { taskQueueFor } from '../temporal/identity.js';
-import { CommandError } from './errors.js';
+import { WorkerFailedError } from './errors.js';
 
 /** A worker that is there takes a new workflow in milliseconds. */
 const NO_WORKER_MS = 4_000;
@@ -24,7 +24,7 @@ export class Account {
 
   /**
    * @returns undefined where no worker answers.
-   * @throws CommandError where one does and cannot tell.
+   * @throws WorkerFailedError where one does and cannot tell.
    */
   async read(input: ReadAccountInput): Promise<AccountReading | undefined> {
     const handle = await this.#client.workflow.start(READ_ACCOUNT_WORKFLOW, {
@@ -51,7 +51,7 @@ async function answerOf(result: Promise<AccountReading>): Promise<AccountReading
     return await result;
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
-    throw new CommandError(
+    throw new WorkerFailedError(
       `The worker did not read the ledger (${error.cause?.message ?? error.message}). One of an earlier release cannot.`,
     );
   }

@@ -7,7 +7,7 @@ import { describeMismatch, ensureBackground, findBackground } from '../temporal/
 import { configuredAddress, localAddress, openClient, type TemporalAddress } from '../temporal/connection.js';
 import type { Settings } from '../temporal/settings.js';
 import { Account } from './account.js';
-import { CommandError, UsageError } from './errors.js';
+import { NoApiKeyError, UnreachableError, UsageError, WorkerMismatchError } from './errors.js';
 import { Trainings } from './trainings.js';
 
 /** An open connection to the server in use. */
@@ -35,8 +35,8 @@ export interface ConnectOptions {
 
 /**
  * @returns undefined where there is no server and no state, and so nothing to look at.
- * @throws UsageError where a training could not run: no key, another key or origin; CommandError where the server cannot
- *   be reached.
+ * @throws UsageError where a training could not run: no key, another key or origin; UnreachableError where the server
+ *   cannot be reached.
  */
 export async function connect(settings: Settings, options: ConnectOptions): Promise<Connected | undefined> {
   return settings.temporal === undefined
@@ -58,7 +58,7 @@ async function connectConfigured(
   try {
     opened = await openClient(address);
   } catch (error) {
-    throw new CommandError(
+    throw new UnreachableError(
       `The Temporal server at ${temporal.address} cannot be reached (${messageOf(error)}). Nothing was started. Check TEMPORAL_ADDRESS, or unset it to use the server that tunesmith brings.`,
     );
   }
@@ -79,12 +79,12 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   const running = await findBackground(settings);
   if (purpose === 'train') {
     if (running?.worker === undefined && settings.apiKey() === undefined) {
-      throw new UsageError(
+      throw new NoApiKeyError(
         'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (Without a key: `tunesmith demo`.)',
       );
     }
     if (recordDir !== undefined && running !== undefined && running.recordDir !== recordDir) {
-      throw new UsageError(
+      throw new WorkerMismatchError(
         'The background worker runs already and does not record there: run `tunesmith down`, then this command again.',
       );
     }
@@ -100,12 +100,12 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   } catch (error) {
     // A follower comes here as well, and its training may have spent something.
     const spent = purpose === 'train' ? '\nNo training was started; nothing is spent.' : '';
-    throw new CommandError(`${messageOf(error)}${spent}`);
+    throw new UnreachableError(`${messageOf(error)}${spent}`);
   }
   if (background === undefined) return undefined;
   const mismatch = describeMismatch(background, settings);
   if (mismatch !== undefined) {
-    if (purpose === 'train') throw new UsageError(`${mismatch} Nothing was started.`);
+    if (purpose === 'train') throw new WorkerMismatchError(`${mismatch} Nothing was started.`);
     say(mismatch);
   }
   const address = localAddress(background.address);

@@ -28,7 +28,15 @@ import {
 } from '../contract/training.js';
 import { emptyReceipt } from '../money/receipt.js';
 import { slugOf, taskQueueFor, trainingWorkflowId, urlIdentity } from '../temporal/identity.js';
-import { CommandError, UsageError } from './errors.js';
+import {
+  AmbiguousIdError,
+  CorrectionRefusedError,
+  NoWorkerError,
+  SessionTakenError,
+  TrainingNotFoundError,
+  TrainingOpenError,
+  UsageError,
+} from './errors.js';
 import { Records } from './records.js';
 import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord } from './snapshot.js';
 
@@ -70,8 +78,8 @@ export class Trainings {
    * Starts a training, or finds the one that the same content has already.
    *
    * @param again label of a deliberate second training; `true` takes the next number.
-   * @throws UsageError where a second training is asked for while the newest is open, or where another training that is
-   *   open has the session that is to be adopted.
+   * @throws TrainingOpenError where a second training is asked for while the newest is open; SessionTakenError where
+   *   another training that is open has the session that is to be adopted.
    */
   async start(input: TrainCustomModelInput, again?: string | true): Promise<StartedTraining> {
     const identity = {
@@ -125,7 +133,7 @@ export class Trainings {
 
   /**
    * @param id a workflow id, a unique prefix of one, a session id, or the model's name where only one fits.
-   * @throws UsageError where nothing or more than one fits.
+   * @throws TrainingNotFoundError where nothing fits; AmbiguousIdError where more than one does.
    */
   async resolve(id: string): Promise<string> {
     const known = await this.#known(id);
@@ -133,7 +141,7 @@ export class Trainings {
     const found =
       only(id, (await this.list()).map(idsOf)) ?? only(id, (await this.records.list()).map(idsOf));
     if (found !== undefined) return found;
-    throw new UsageError(`No training fits "${id}". \`tunesmith list\` shows them all.`);
+    throw new TrainingNotFoundError(id);
   }
 
   /**
@@ -193,8 +201,8 @@ export class Trainings {
   /**
    * The same correction sent twice is one, and gets the same answer.
    *
-   * @throws UsageError with the workflow's sentence where the correction does not apply; CommandError where no worker
-   *   answers in 10 s.
+   * @throws CorrectionRefusedError with the workflow's sentence where the correction does not apply; NoWorkerError where
+   *   no worker answers in 10 s.
    */
   async correct(workflowId: string, correction: Correction): Promise<CorrectionAccepted> {
     const handle = this.#client.workflow.getHandle(workflowId);
@@ -207,11 +215,11 @@ export class Trainings {
       );
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError)
-        throw new UsageError(error.cause?.message ?? error.message);
+        throw new CorrectionRefusedError(error.cause?.message ?? error.message);
       if (error instanceof WorkflowNotFoundError)
-        throw new UsageError('The training has ended: nothing to correct.');
+        throw new CorrectionRefusedError('The training has ended: nothing to correct.');
       if (isDeadline(error)) {
-        throw new CommandError(
+        throw new NoWorkerError(
           'No worker answered, so the correction was not taken. Start a worker with `tunesmith worker`, then send it again: the same correction twice does no harm.',
         );
       }
@@ -252,9 +260,8 @@ export class Trainings {
       ({ status, memo }) => status === 'running' && memo.sessionId === sessionId,
     );
     if (owner === undefined) return;
-    throw new UsageError(
-      `Session ${sessionId} belongs to the training "${owner.memo.name}" (${owner.workflowId}), which still runs. Nothing was started. Follow it with \`tunesmith watch ${owner.workflowId}\`, or end it first.`,
-    );
+    const { workflowId, memo } = owner;
+    throw new SessionTakenError(sessionId, { workflowId, name: memo.name });
   }
 
   /** The label that makes the id of a second training; undefined where there is no first one yet. */
@@ -273,14 +280,12 @@ export class Trainings {
 
   /**
    * @returns false where there is no such training.
-   * @throws UsageError where it is open, unless it is the very one that is wanted: then the caller attaches.
+   * @throws TrainingOpenError where it is open, unless it is the very one that is wanted: then the caller attaches.
    */
   async #isClosed(workflowId: string, wanted: string | undefined): Promise<boolean> {
     const known = await this.#known(workflowId);
     if (known?.isOpen === true && known.workflowId !== wanted) {
-      throw new UsageError(
-        `--again is refused while ${known.workflowId} is open. Follow it with \`tunesmith watch ${known.workflowId}\`.`,
-      );
+      throw new TrainingOpenError(known.workflowId);
     }
     return known !== undefined;
   }
@@ -320,7 +325,7 @@ function idsOf(training: Snapshot | (Omit<Ids, 'sessionId'> & { sessionId?: stri
 
 /**
  * @param all newest first.
- * @throws UsageError where more than one fits.
+ * @throws AmbiguousIdError where more than one fits.
  */
 function only(id: string, all: Ids[]): string | undefined {
   const isPrefix = all.filter(({ workflowId }) => workflowId.startsWith(id));
@@ -331,9 +336,9 @@ function only(id: string, all: Ids[]): string | undefined {
     const [found, ...others] = fitting;
     if (found === undefined) continue;
     if (others.length === 0) return found.workflowId;
-    const ids = fitting.map(({ workflowId }) => workflowId);
-    throw new UsageError(
-      `"${id}" fits ${ids.length} trainings: ${ids.slice(0, 5).join(', ')}. Use one of these.`,
+    throw new AmbiguousIdError(
+      id,
+      fitting.map(({ workflowId }) => workflowId),
     );
   }
   return undefined;
