@@ -36,6 +36,8 @@ export interface CommandDefinition<Flags = object, Args extends unknown[] = unkn
   arguments?: Argument[];
   options?: Option[];
   examples: Example[];
+  /** With `--json` it writes records one by one, with `end` as the last; else one document. */
+  isStream?: true;
   /** What commander needs beside. */
   configure?: (command: Command) => void;
   /** @returns the exit code; undefined is 0. */

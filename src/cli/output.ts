@@ -2,21 +2,24 @@
  * Client side: where a command writes. Data goes to stdout, everything for people to stderr; only a terminal is drawn over.
  */
 import { createLogUpdate } from 'log-update';
-import { type Canvas, news, picture } from './draw.js';
-import type { Show } from './follow.js';
 import type { Snapshot } from '../library/snapshot.js';
+import { type Canvas, news, picture } from './draw.js';
+import { Exit } from './exit.js';
+import type { Show } from './follow.js';
+import { ENDINGS, JSON_VERSION, type JsonRecord } from './schema.js';
+
+export { JSON_VERSION };
 
 /** What the process gives to `main`. */
 export interface Io {
   env: NodeJS.ProcessEnv;
   stdout: NodeJS.WriteStream;
   stderr: NodeJS.WriteStream;
+  /** Where somebody may answer a question; absent where nobody can. */
+  stdin?: NodeJS.ReadStream;
   /** Folder that relative paths count from. */
   cwd: string;
 }
-
-/** Version of the JSON records; a field added later keeps it, a changed meaning raises it. */
-export const JSON_VERSION = 1;
 
 export class Output {
   readonly #io: Io;
@@ -37,9 +40,11 @@ export class Output {
     if (!this.isJson) this.#io.stdout.write(`${line}\n`);
   }
 
-  /** One JSON document a line. Nothing where text is wanted. */
-  json(value: unknown): void {
-    if (this.isJson) this.#io.stdout.write(`${JSON.stringify(value)}\n`);
+  /** One JSON document a line: a record, or all of a list. Nothing where text is wanted. */
+  json(value: JsonRecord | JsonRecord[]): void {
+    if (!this.isJson) return;
+    withData.add(this.#io);
+    this.#io.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
   get canvas(): Canvas {
@@ -131,18 +136,28 @@ export class Output {
 }
 
 /** A training as JSON shows it, in every command. */
-export function recordOf({ workflowId, runId, status, memo, progress }: Snapshot): object {
-  const shown = progress ?? memo;
-  return {
-    ...shown,
-    type: 'progress',
+export function recordOf({ workflowId, runId, status, memo, progress }: Snapshot): JsonRecord {
+  const about = { type: 'progress', version: JSON_VERSION, workflowId, runId, status } as const;
+  return progress === undefined ? { ...memo, ...about, live: false } : { ...progress, ...about, live: true };
+}
+
+/** Calls that have written JSON. */
+const withData = new WeakSet<Io>();
+
+/**
+ * The last record of a call with `--json`, so that stdout can be parsed whatever happened: at the end of a stream always,
+ * else where the one document could not be written.
+ */
+export function endJson(io: Io, isStream: boolean, code: number, message?: string): void {
+  if (!isStream && withData.has(io)) return;
+  const exit = Object.values(Exit).find((known) => known === code) ?? Exit.unexpected;
+  new Output(io, true).json({
+    type: 'end',
     version: JSON_VERSION,
-    workflowId,
-    runId,
-    status,
-    // False: no worker answered, and this is what the training last wrote down.
-    live: progress !== undefined,
-  };
+    exit,
+    ending: ENDINGS[exit],
+    ...(message === undefined ? {} : { message }),
+  });
 }
 
 /** `tunesmith`, or how npm was told to run it. */

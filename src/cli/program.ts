@@ -4,25 +4,34 @@
 import { CommanderError } from 'commander';
 import { TunesmithError } from '../library/errors.js';
 import { SettingsError } from '../temporal/settings.js';
+import type { CommandDefinition } from './command.js';
 import { COMMAND_GROUPS } from './commands/index.js';
-import { asCalled } from './commands/common.js';
+import { asCalled, type JsonFlag } from './commands/common.js';
 import { Exit, UsageError } from './exit.js';
-import { type Io, programIn } from './output.js';
+import { endJson, type Io, programIn } from './output.js';
 import { createParser } from './parser.js';
 
 /** Runs one command line. @returns the exit code (design, section 7). */
 export async function main(argv: string[], io: Io): Promise<number> {
-  let exit: number = Exit.done;
   const typed = withoutLabelFromUrl(argv);
-  const parser = createParser(COMMAND_GROUPS, io, async (definition, { args, flags }) => {
-    exit = (await definition.run({ args, flags, argv: typed, io, main })) ?? Exit.done;
+  // Its own, since what a call has written is known by it.
+  const own = { ...io };
+  const called: { command?: CommandDefinition; isJson: boolean } = { isJson: typed.includes('--json') };
+  let exit: number = Exit.done;
+  let message: string | undefined;
+  const parser = createParser(COMMAND_GROUPS, own, async (command, { args, flags }) => {
+    called.command = command;
+    called.isJson = (flags as JsonFlag).json === true;
+    exit = (await command.run({ args, flags, argv: typed, io: own, main })) ?? Exit.done;
   });
   try {
     await parser.parseAsync(typed, { from: 'user' });
-    return exit;
   } catch (error) {
-    return explain(error, io);
+    if (error instanceof CommanderError && error.exitCode === 0) return Exit.done;
+    ({ exit, message } = explain(error, own));
   }
+  if (called.isJson) endJson(own, called.command?.isStream === true, exit, message);
+  return exit;
 }
 
 /** `--again URL…`: the URL is the first file and no label. */
@@ -34,17 +43,18 @@ function withoutLabelFromUrl(argv: string[]): string[] {
 }
 
 /** What went wrong, in a sentence; never a stack trace. */
-function explain(error: unknown, io: Io): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.done : Exit.usage;
+function explain(error: unknown, io: Io): { exit: Exit; message: string } {
+  // Said already, by the parser.
+  if (error instanceof CommanderError) return { exit: Exit.usage, message: error.message };
   const message = asCalled(error instanceof Error ? error.message : String(error), io);
   if (error instanceof UsageError || error instanceof SettingsError) {
     io.stderr.write(`${message}\n`);
-    return Exit.usage;
+    return { exit: Exit.usage, message };
   }
   const hint =
     error instanceof TunesmithError
       ? ''
       : ` (unexpected; a training that was started goes on: ${programIn(io.env)} list)`;
   io.stderr.write(`${message}${hint}\n`);
-  return Exit.unexpected;
+  return { exit: Exit.unexpected, message };
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/program.js';
+import { recordsIn } from '../support/json.js';
 
 let home: string;
 
@@ -103,6 +104,34 @@ describe('a usage error', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE/);
     expect(readdirSync(home)).toEqual([]);
+  });
+});
+
+describe('a failure with --json', () => {
+  it.each([
+    ['a stream', ['train', '--json', '--name', 'x', ...urls.slice(1)], /at least 6 audio files; 5 were/],
+    ['one document', ['status', 'x', '--json'], /There is no training/],
+    ['what the parser refuses', ['watch', '--json', '--wait', 'long', 'x'], /number of seconds/],
+    ['a command nobody knows', ['trian', '--json'], /unknown command/],
+  ])('is a record on stdout, and a sentence on stderr: %s', async (_, argv, sentence) => {
+    const { code, stdout, stderr } = await run(argv);
+    expect(code).toBe(2);
+    expect(recordsIn(stdout)).toEqual([
+      {
+        type: 'end',
+        version: 1,
+        exit: 2,
+        ending: 'usage',
+        message: expect.stringMatching(sentence) as string,
+      },
+    ]);
+    expect(stderr).toMatch(sentence);
+  });
+
+  it('is not one of --help', async () => {
+    const { code, stdout } = await run(['status', '--json', '--help']);
+    expect({ code, isHelp: stdout.startsWith('Usage:') }).toEqual({ code: 0, isHelp: true });
+    expect(stdout).not.toContain('"end"');
   });
 });
 

@@ -8,6 +8,7 @@ import { spawn as spawnTerminal } from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startSandbox } from '../../src/sandbox/index.js';
 import { CLIENT_PATH, runCli, startCli } from '../support/cli.js';
+import { recordsIn } from '../support/json.js';
 import { createRig, type Rig, type WorkerProcess } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -103,15 +104,13 @@ describe('train', () => {
     expect((await runCli(['watch', name], rig.env)).code).toBe(0);
   });
 
-  it('writes one JSON record a line with --json, progress first and the result last', async () => {
+  it('writes one JSON record a line with --json: progress, the result, and how it ended', async () => {
     const { code, stdout } = await runCli(train('--json'), rig.env);
     expect(code).toBe(0);
-    const records = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { type: string; version: number });
+    const records = recordsIn(stdout);
     expect(records[0]).toMatchObject({ type: 'progress', version: 1, live: true });
-    expect(records.at(-1)).toMatchObject({ type: 'result', version: 1, name });
+    expect(records.at(-2)).toMatchObject({ type: 'result', version: 1, name });
+    expect(records.at(-1)).toEqual({ type: 'end', version: 1, exit: 0, ending: 'done' });
   });
 
   it('shows no query of a URL, in no output', async () => {
@@ -184,7 +183,7 @@ describe('cancel', () => {
     expect(before.code).toBe(3);
     expect(before.stderr).toContain('not charged');
     const again = await runCli(train('--again', '--json', '--detach'), rig.env);
-    const { workflowId } = JSON.parse(again.stdout) as { workflowId: string };
+    const { workflowId } = recordsIn(again.stdout)[0] as { workflowId: string };
     await waitUntil('it trains', () => creates() === 1);
     await waitUntil('the charge is known', async () =>
       (await runCli(['status', workflowId], rig.env)).stdout.includes('100 credits'),

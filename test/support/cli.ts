@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { recordsIn } from './json.js';
 
 const CLIENT = fileURLToPath(new URL('../../dist/client.js', import.meta.url));
 
@@ -31,7 +32,11 @@ export function startCli(args: string[], env: NodeJS.ProcessEnv): RunningCli {
     process: child,
     stdout: () => stdout,
     stderr: () => stderr,
-    finished: once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr })),
+    finished: once(child, 'close').then(([code]) => {
+      // Whatever else a test is about: what programs are given is what the schemas say.
+      if (args.includes('--json')) recordsIn(stdout);
+      return { code: code as number | null, stdout, stderr };
+    }),
   };
 }
 

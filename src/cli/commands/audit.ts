@@ -22,6 +22,7 @@ import type { Connected } from '../../library/connect.js';
 import { auditLines } from '../draw.js';
 import { Exit } from '../exit.js';
 import { type Io, JSON_VERSION, Output } from '../output.js';
+import type { JsonRecord } from '../schema.js';
 import { connectOrSay, type JsonFlag } from './common.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -127,7 +128,7 @@ function jsonOf(
   found: Audit,
   { at, balance, creates, uploads, unidentified }: AccountLedger,
   more: { days: number; reading: AccountReading; otherKeys: number; settledIds: string[] },
-): object {
+): JsonRecord {
   const { days, reading, otherKeys, settledIds } = more;
   return {
     type: 'audit',
@@ -153,9 +154,14 @@ function jsonOf(
   };
 }
 
-function rowOf({ id, at, amount }: CreateRow): object {
+function rowOf({ id, at, amount }: CreateRow): { id: string; at: string; credits: number } {
   return { id, at: new Date(at).toISOString(), credits: amount };
 }
+
+type AuditedTraining = Pick<
+  AuditedAttempt,
+  'workflowId' | 'name' | 'sessionId' | 'decision' | 'sentAt' | 'verdict' | 'credits'
+>;
 
 function trainingOf({
   workflowId,
@@ -165,6 +171,14 @@ function trainingOf({
   sentAt,
   verdict,
   credits,
-}: AuditedAttempt): object {
-  return { workflowId, name, sessionId, decision, sentAt, verdict, credits };
+}: AuditedAttempt): AuditedTraining {
+  return {
+    workflowId,
+    name,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    decision,
+    sentAt,
+    verdict,
+    ...(credits === undefined ? {} : { credits }),
+  };
 }

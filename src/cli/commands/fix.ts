@@ -60,6 +60,7 @@ export const fixCommand = defineCommand<FixFlags, [string]>({
     wait(),
     json(),
   ],
+  isStream: true,
   examples: [
     { line: 'fix "Night Drive" --retry', does: 'upload the bad files again, or try again now' },
     {

@@ -23,6 +23,7 @@ export const watchCommand = defineCommand<FollowFlags, [string]>({
   summary: 'follow a training',
   arguments: [id()],
   options: [wait(), json()],
+  isStream: true,
   examples: [
     { line: 'watch "Night Drive"', does: 'come back to a training' },
     {

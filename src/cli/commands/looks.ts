@@ -2,6 +2,7 @@
  * Client side: commands that only look: `status`, `list`, `models`. None of them needs a worker.
  */
 import { Option } from 'commander';
+import type { TrainingRecord } from '../../contract/record.js';
 import { readSettings } from '../../temporal/settings.js';
 import { defineCommand, id, json } from '../command.js';
 import { connect } from '../../library/connect.js';
@@ -9,6 +10,7 @@ import { listLines, modelLines, statusLines } from '../draw.js';
 import { Exit } from '../exit.js';
 import { exitOf } from '../follow.js';
 import { type Io, JSON_VERSION, Output, recordOf } from '../output.js';
+import type { JsonRecord } from '../schema.js';
 import { type JsonFlag, sayIfNoWorker, saying, withTraining } from './common.js';
 
 interface LookFlags extends JsonFlag {
@@ -109,21 +111,7 @@ async function models(flags: JsonFlag, io: Io): Promise<number> {
     const records = (await connected?.trainings.records.list()) ?? [];
     const trained = records.filter(({ modelId }) => modelId !== undefined);
     const here = trained.filter(({ origin }) => origin === settings.origin);
-    output.json(
-      here.map(({ workflowId, name, modelId, sessionId, origin, clips, receipt, startedAt, updatedAt }) => ({
-        type: 'model',
-        version: JSON_VERSION,
-        workflowId,
-        name,
-        modelId,
-        sessionId,
-        origin,
-        clips,
-        receipt,
-        startedAt,
-        trainedAt: updatedAt,
-      })),
-    );
+    output.json(here.flatMap(modelRecordOf));
     for (const line of modelLines(here)) output.data(line);
     const others = trained.length - here.length;
     if (others > 0) output.say(`${others} more are of other APIs than ${settings.origin}.`);
@@ -131,4 +119,24 @@ async function models(flags: JsonFlag, io: Io): Promise<number> {
   } finally {
     await connected?.close();
   }
+}
+
+function modelRecordOf(record: TrainingRecord): JsonRecord[] {
+  const { workflowId, name, modelId, sessionId, origin, clips, receipt, startedAt, updatedAt } = record;
+  if (modelId === undefined) return [];
+  return [
+    {
+      type: 'model',
+      version: JSON_VERSION,
+      workflowId,
+      name,
+      modelId,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      origin,
+      clips,
+      receipt,
+      startedAt,
+      trainedAt: updatedAt,
+    },
+  ];
 }

@@ -107,6 +107,7 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     record(),
     json(),
   ],
+  isStream: true,
   examples: [
     {
       line: 'train --name "Night Drive" https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',

@@ -1,0 +1,358 @@
+/**
+ * Client side: what `--json` writes, as schemas. Each record has a `type` and the `version` of all of them; the compiler
+ * holds them to the contract, so a field that is added there has to be added here. The JSON Schema files of the package are
+ * made of them (`npm run docs`), and the tests read every record that they see a command write by them.
+ *
+ * A new record: a schema here, an entry in RECORDS, a line in docs/json.md, `npm run docs`.
+ */
+import { z } from 'zod';
+import type { CorrectionAction } from '../contract/correction.js';
+import type {
+  Attention,
+  AttentionKind,
+  FileProgress,
+  FileState,
+  Phase,
+  TrainingMemo,
+  TrainingProgress,
+  UploadedFile,
+} from '../contract/progress.js';
+import type {
+  ChargeVerdict,
+  Clip,
+  CreateAttempt,
+  Receipt,
+  TimelineEntry,
+  TrainedModel,
+} from '../contract/training.js';
+import { Exit } from './exit.js';
+import type { TrainingStatus } from '../library/snapshot.js';
+
+/** Version of the JSON records; a field added later keeps it, a changed meaning raises it. */
+export const JSON_VERSION = 1;
+
+type Keys<T> = T extends unknown ? keyof T : never;
+
+/** A schema of exactly this type: a field too many, too few, or another kind of field is an error of the compiler. */
+function schemaOf<T>() {
+  return <S extends z.ZodType<T>>(
+    schema: S & (T extends z.output<S> ? ([Keys<T>] extends [Keys<z.output<S>>] ? unknown : never) : never),
+  ): S => schema;
+}
+
+const time = z.iso.datetime().meta({ description: 'ISO 8601, UTC.' });
+const text = z.string();
+const optionalText = z.exactOptional(text);
+const optionalTime = z.exactOptional(time);
+const count = z.int().nonnegative();
+const credits = z.number();
+
+const phase = schemaOf<Phase>()(
+  z.enum(['preparing', 'uploading', 'creating', 'training', 'done', 'failed', 'cancelled']),
+);
+const fileState = schemaOf<FileState>()(
+  z.enum(['waiting', 'uploading', 'processing', 'overdue', 'ready', 'failed', 'dropped']),
+);
+const status = schemaOf<TrainingStatus>()(
+  z.enum(['running', 'completed', 'failed', 'cancelled', 'terminated', 'timed-out']),
+);
+const verdict = schemaOf<ChargeVerdict>()(z.enum(['charged', 'not-charged', 'unknown']));
+const correction = schemaOf<CorrectionAction>()(
+  z.enum([
+    'rename',
+    'replaceFiles',
+    'dropFiles',
+    'retry',
+    'resendCreate',
+    'keepWaiting',
+    'newSession',
+    'giveUp',
+  ]),
+);
+const attentionKind = schemaOf<AttentionKind>()(
+  z.enum([
+    'bad-files',
+    'create-rejected',
+    'charge-unknown',
+    'training-failed',
+    'training-overdue',
+    'credentials',
+    'credits',
+    'account-limit',
+    'answer-unclear',
+  ]),
+);
+
+const timelineEntry = schemaOf<TimelineEntry>()(z.strictObject({ at: time, text }));
+const clip = schemaOf<Clip>()(
+  z.strictObject({
+    clipId: text,
+    file: count.meta({ description: 'Number of the file, from 1.' }),
+    source: text.meta({ description: 'Without query.' }),
+  }),
+);
+
+const attempt = schemaOf<CreateAttempt>()(
+  z.strictObject({
+    decision: text.meta({
+      description: 'What allowed it: `first`, or the id of an attention; `+` behind it for a proven resend.',
+    }),
+    sentAt: time,
+    verdict,
+    credits: z.exactOptional(credits),
+    rowId: optionalText.meta({ description: 'Its row in the ledger.' }),
+    refundRowId: optionalText,
+    provisional: z.exactOptional(z.boolean()),
+    sentBy: optionalTime,
+    balanceBefore: z.exactOptional(credits),
+    evidence: z.array(text),
+  }),
+);
+const receipt = schemaOf<Receipt>()(
+  z
+    .strictObject({
+      create: z.strictObject({
+        verdict,
+        credits: z.exactOptional(credits).meta({ description: 'Absent where nothing was charged.' }),
+        sends: count.meta({ description: 'Create requests that may have left a worker.' }),
+        provisional: z
+          .exactOptional(z.boolean())
+          .meta({ description: 'The ledger has not shown every charge yet.' }),
+        evidence: z.array(text),
+        attempts: z.array(attempt),
+      }),
+      uploads: z.strictObject({
+        calls: count.meta({ description: 'Upload requests that may have left a worker.' }),
+        credits: z.union([credits, z.literal('unknown')]),
+      }),
+    })
+    .meta({ description: 'What is spent, as far as it is known. Unknown is never 0.' }),
+);
+
+const attention = schemaOf<Attention>()(
+  z
+    .strictObject({
+      id: text.meta({ description: 'What a correction names.' }),
+      kind: attentionKind,
+      message: text,
+      since: time,
+      evidence: z.array(text),
+      options: z.array(correction).meta({ description: 'Corrections that apply now; see `tunesmith fix`.' }),
+      riskOfSecondCharge: z.exactOptional(z.array(correction)),
+      nextTryAt: optionalTime.meta({ description: 'It tries again by itself then.' }),
+    })
+    .meta({ description: 'What a parked training needs.' }),
+);
+const file = schemaOf<FileProgress>()(
+  z.strictObject({
+    number: count,
+    label: text,
+    state: fileState,
+    tries: count,
+    taskId: optionalText,
+    clipId: optionalText,
+    since: time,
+    reason: optionalText,
+  }),
+);
+const upload = schemaOf<UploadedFile>()(
+  z.strictObject({ file: count, label: text, taskId: optionalText, clipId: optionalText }),
+);
+
+const facts = {
+  name: text,
+  origin: text,
+  phase,
+  startedAt: time,
+  phaseSince: time,
+  sessionId: optionalText,
+  receipt,
+  attention: z.exactOptional(attention),
+  modelId: optionalText,
+};
+
+const version = z.literal(JSON_VERSION);
+const about = {
+  type: z.literal('progress'),
+  version,
+  workflowId: text,
+  runId: text.meta({ description: 'Empty where only the record of the training is left.' }),
+  status,
+};
+interface About {
+  type: 'progress';
+  version: typeof JSON_VERSION;
+  workflowId: string;
+  runId: string;
+  status: TrainingStatus;
+}
+
+const live = schemaOf<TrainingProgress & About & { live: true }>()(
+  z.strictObject({
+    ...about,
+    live: z.literal(true),
+    ...facts,
+    files: z.array(file),
+    createTaskId: optionalText,
+    nextCheckAt: optionalTime,
+    timeline: z.array(timelineEntry),
+  }),
+);
+const remembered = schemaOf<TrainingMemo & About & { live: false }>()(
+  z.strictObject({
+    ...about,
+    live: z.literal(false),
+    ...facts,
+    uploads: z.array(upload),
+    fileCounts: z.partialRecord(fileState, count),
+    fileTotal: count,
+    finishedAt: optionalTime,
+  }),
+);
+const progress = z.union([live, remembered]).meta({
+  description:
+    'A training as it is now. `live` is false where no worker answered or the training has ended: it is then what the training last wrote down.',
+});
+
+const result = schemaOf<
+  TrainedModel & { type: 'result'; version: typeof JSON_VERSION; workflowId: string }
+>()(
+  z
+    .strictObject({
+      type: z.literal('result'),
+      version,
+      workflowId: text,
+      modelId: text,
+      name: text,
+      sessionId: text,
+      origin: text,
+      clips: z.array(clip),
+      receipt,
+      timeline: z.array(timelineEntry).meta({ description: 'Empty where only the record is left.' }),
+      startedAt: time,
+      finishedAt: time,
+    })
+    .meta({ description: 'A training that has its model.' }),
+);
+
+const model = z
+  .strictObject({
+    type: z.literal('model'),
+    version,
+    workflowId: text,
+    name: text,
+    modelId: text,
+    sessionId: optionalText,
+    origin: text,
+    clips: z.array(clip),
+    receipt,
+    startedAt: time,
+    trainedAt: time,
+  })
+  .meta({ description: 'A trained model, from the registry.' });
+
+const row = z.strictObject({ id: text, at: time, credits });
+const training = z.strictObject({
+  workflowId: text,
+  name: text,
+  sessionId: optionalText,
+  decision: text,
+  sentAt: time,
+  verdict,
+  credits: z.exactOptional(credits),
+});
+const audit = z
+  .union([
+    z.strictObject({
+      type: z.literal('audit'),
+      version,
+      days: count,
+      keyFingerprint: text.meta({ description: "Of the worker's key." }),
+      ledger: z.strictObject({
+        at: time,
+        balance: credits,
+        creates: z.array(row),
+        uploads: z.strictObject({ count, total: credits }),
+        unidentified: count,
+      }),
+      matched: z.array(z.strictObject({ row, training })),
+      shared: z.array(z.strictObject({ rows: z.array(row), trainings: z.array(training) })),
+      orphanRows: z.array(row),
+      orphanTrainings: z.array(training),
+      unknown: z.array(training),
+      waiting: z.array(training),
+      refunds: z.array(z.strictObject({ row, trainings: z.array(training) })),
+      settled: z.array(text),
+      otherKeys: count,
+    }),
+    z.strictObject({
+      type: z.literal('audit'),
+      version,
+      days: count,
+      ledger: z.literal('unknown'),
+      why: text,
+    }),
+  ])
+  .meta({ description: 'The ledger beside the trainings.' });
+
+const down = z
+  .strictObject({ type: z.literal('down'), version, outcome: z.enum(['stopped', 'not-running']) })
+  .meta({ description: 'What became of the background server.' });
+
+/** A word for each exit code, for programs that would rather not remember numbers. */
+export const ENDINGS = {
+  [Exit.done]: 'done',
+  [Exit.unexpected]: 'error',
+  [Exit.usage]: 'usage',
+  [Exit.endedNotCharged]: 'ended-not-charged',
+  [Exit.endedCharged]: 'ended-charged',
+  [Exit.parked]: 'parked',
+  [Exit.chargeUnknown]: 'charge-unknown',
+  [Exit.stillRunning]: 'still-running',
+  [Exit.interrupted]: 'interrupted',
+} as const satisfies Record<Exit, string>;
+
+const end = z
+  .strictObject({
+    type: z.literal('end'),
+    version,
+    exit: z.literal(Object.values(Exit)).meta({ description: 'The exit code, as docs/cli.md lists them.' }),
+    ending: z.enum(Object.values(ENDINGS)),
+    message: optionalText.meta({ description: 'What went wrong, as it is said on stderr.' }),
+  })
+  .meta({
+    description:
+      'How the command ended. Last of a stream of records, and alone where a command that writes one document could not.',
+  });
+
+/** Every record, by its type. */
+export const RECORDS = { progress, result, model, audit, down, end };
+
+export type JsonRecord = { [K in keyof typeof RECORDS]: z.output<(typeof RECORDS)[K]> }[keyof typeof RECORDS];
+
+/** @throws ZodError where it is none of ours. */
+export function parseRecord(value: unknown): JsonRecord {
+  const { type } = z
+    .looseObject({ type: z.enum(Object.keys(RECORDS) as (keyof typeof RECORDS)[]) })
+    .parse(value);
+  return RECORDS[type].parse(value);
+}
+
+/**
+ * The JSON Schema files of the package, by name. They allow fields that they do not name, since one that is added later
+ * keeps the version.
+ */
+export function jsonSchemas(): Record<string, string> {
+  const files = Object.entries(RECORDS).map(([type, schema]) => {
+    const { $schema, ...rest } = z.toJSONSchema(schema, {
+      override: ({ jsonSchema }) => {
+        if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+        // It says in a page what the format says in a word.
+        if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
+      },
+    });
+    const named = { $schema, $id: `urn:tunesmith:json:${JSON_VERSION}:${type}`, title: type, ...rest };
+    return [`${type}.schema.json`, `${JSON.stringify(named, null, 2)}\n`] as const;
+  });
+  return Object.fromEntries(files);
+}
