@@ -54,11 +54,13 @@ it('starts a server and a worker for the first train, and a second train uses th
 });
 
 it('goes on after kill -9 of the background process while a follower watches, paid once', async () => {
+  const release = rig.hold({ name: 'Phoenix' });
   const follower = startCli(train('Phoenix'), env);
   await waitUntil('it trains', async () =>
     (await runCli(['status', 'Phoenix'], env)).stdout.includes('100 credits'),
   );
   process.kill(pidOfBackground(), 'SIGKILL');
+  release();
   const { code, stdout, stderr } = await follower.finished;
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^chirp-custom:/);

@@ -96,11 +96,13 @@ describe('train', () => {
   });
 
   it('leaves with 7 when it is detached or the wait runs out, and says how to come back', async () => {
+    const release = rig.hold({ name });
     const detached = await runCli(train('--detach'), rig.env);
     expect(detached.code).toBe(7);
     expect(detached.stderr).toMatch(/tunesmith watch train-/);
     const waited = await runCli(['watch', name, '--wait', '0'], rig.env);
     expect(waited.code).toBe(7);
+    release();
     expect((await runCli(['watch', name], rig.env)).code).toBe(0);
   });
 
@@ -310,12 +312,14 @@ describe('on a terminal', () => {
   });
 
   it('leaves with 130 on Ctrl-C, says that the training goes on, what is spent, and how to come back', async () => {
+    const release = rig.hold({ name });
     const terminal = onTerminal(train(), 80);
     await waitUntil('it draws', () => terminal.output().includes('track-01.wav'));
     terminal.type('\u0003');
     expect(await terminal.code).toBe(130);
     expect(terminal.output()).toContain('The training goes on');
     expect(terminal.output()).toMatch(/tunesmith watch train-/);
+    release();
     expect((await runCli(['watch', name], rig.env)).code).toBe(0);
   });
 });

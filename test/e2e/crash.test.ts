@@ -9,6 +9,11 @@ import { startServer } from '../../src/temporal/server.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
+/** Uploads at a time, by default. */
+const CONCURRENCY = 4;
+/** Of the model whose training is held. */
+const NAME = 'Crash';
+
 let rig: Rig;
 
 afterEach(async () => {
@@ -31,22 +36,28 @@ async function expectPaidOnce(training: Training, uploads: number): Promise<void
 
 it('goes on with a second worker when the first is killed while it uploads', async () => {
   rig = await createRig();
+  // No task is seen to end, so no request goes out while the worker is killed.
+  const release = rig.hold({ audioUrl: 'track-' });
   const first = await rig.startWorker();
   const training = await rig.train();
-  await training.until('files are under way', ({ files }) =>
-    files.some(({ state }) => state === 'processing'),
+  await training.until(
+    'files are under way',
+    ({ files }) => files.filter(({ state }) => state === 'processing').length === CONCURRENCY,
   );
   await first.kill();
+  release();
   await rig.startWorker();
   await expectPaidOnce(training, 8);
 });
 
 it('goes on with a second worker when the first is killed while Mountsea trains', async () => {
   rig = await createRig();
+  const release = rig.hold({ name: NAME });
   const first = await rig.startWorker();
-  const training = await rig.train();
+  const training = await rig.train({ name: NAME });
   await training.until('it trains', ({ phase }) => phase === 'training');
   await first.kill();
+  release();
   await rig.startWorker();
   await expectPaidOnce(training, 8);
 });
@@ -54,16 +65,19 @@ it('goes on with a second worker when the first is killed while Mountsea trains'
 it('uploads a file once more, and says so, when the worker was killed with the request out', async () => {
   rig = await createRig();
   rig.sandbox.addFaults([{ on: 'upload', nth: 2, fault: { kind: 'slow', delayMs: 600_000 } }]);
+  const release = rig.hold({ audioUrl: 'track-' });
   const first = await rig.startWorker();
   const training = await rig.train();
   await waitUntil(
     'the second upload is at the API',
     () => (rig.sandbox.report().requests.counts.upload ?? 0) >= 2,
   );
-  await training.until('others are under way', ({ files }) =>
-    files.some(({ state }) => state === 'processing'),
+  await training.until(
+    'others are under way',
+    ({ files }) => files.filter(({ state }) => state === 'processing').length >= CONCURRENCY - 1,
   );
   await first.kill();
+  release();
   await rig.startWorker();
   await expectPaidOnce(training, 9);
 });
@@ -71,8 +85,9 @@ it('uploads a file once more, and says so, when the worker was killed with the r
 it('finds out what became of create, and sends nothing again, when the worker was killed with create out', async () => {
   rig = await createRig();
   rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'slow', delayMs: 600_000 } }]);
+  const release = rig.hold({ name: NAME });
   const first = await rig.startWorker();
-  const training = await rig.train();
+  const training = await rig.train({ name: NAME });
   await waitUntil('create is at the API', () => (rig.sandbox.report().requests.counts.create ?? 0) >= 1);
   await first.kill();
   await rig.startWorker();
@@ -84,6 +99,7 @@ it('finds out what became of create, and sends nothing again, when the worker wa
     expect(attention.kind).toBe('charge-unknown');
     expect(receipt.create).toMatchObject({ verdict: 'unknown', sends: 1 });
   }
+  release();
   await expectPaidOnce(training, 8);
 });
 
@@ -97,8 +113,9 @@ it('goes on when server and worker were killed and the server came back on its f
   const server = await startServer(options);
   rig = await createRig({}, server.address);
   try {
+    const release = rig.hold({ name: NAME });
     const first = await rig.startWorker();
-    const training = await rig.train();
+    const training = await rig.train({ name: NAME });
     await training.until('it trains', ({ phase }) => phase === 'training');
     await first.kill();
     process.kill(server.pid, 'SIGKILL');
@@ -106,6 +123,7 @@ it('goes on when server and worker were killed and the server came back on its f
     const again = await startServer({ ...options, ports: server });
     try {
       expect(again.address).toBe(server.address);
+      release();
       await rig.startWorker();
       await expectPaidOnce(training, 8);
     } finally {

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Trainings } from '../../src/library/trainings.js';
-import type { TrainingRecord } from '../../src/contract/record.js';
+import { recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
 import type { FaultRule, SandboxOptions } from '../../src/sandbox/index.js';
 import { type Finished, runCli, startCli } from '../support/cli.js';
-import { createRig, type Rig, SPEED } from '../support/rig.js';
+import { createRig, type Rig } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const MODEL_ID_LINE = /^chirp-custom:[0-9a-f-]{36}\n$/;
@@ -88,7 +88,7 @@ async function rigWithWorker(options: SandboxOptions = {}): Promise<Rig> {
 /** One on which an earlier training has shown that charges appear early. */
 async function experiencedRig(): Promise<Rig> {
   const rig = await rigWithWorker();
-  await (await rig.train()).handle.result();
+  await rig.learn();
   return rig;
 }
 
@@ -338,7 +338,8 @@ describe('with a worker that knows how soon charges appear', () => {
 
   it.concurrent('cancel waits for the truth about the charge, says so, and gives the session', async () => {
     const name = newName();
-    rig.sandbox.addFaults([onCreate(name, { kind: 'status', status: 500 })]);
+    // However late the cancel comes, no create has been accepted by then.
+    rig.sandbox.addFaults([{ ...onCreate(name, { kind: 'status', status: 500 }), times: 1e9 }]);
     const follower = startCli(['train', '--yes', '--name', name, ...filesFor(rig, name)], rig.env);
     await waitUntil('it asks', () => follower.stderr().includes('charge-unknown'));
     const cancelled = await runCli(['cancel', name], rig.env);
@@ -407,13 +408,18 @@ describe('audit', () => {
   });
 
   it('settles a provisional receipt by the only row that fits', async () => {
-    const rig = await rigWithWorker({ profile: { ledgerLagMs: 1_800_000 } });
+    const rig = await rigWithWorker({ profile: { ledgerLagMs: 1e9 } });
     try {
       const name = newName();
       expect((await train(rig, name)).code).toBe(0);
       expect((await runCli(['status', name], rig.env)).stdout).toContain('(provisional)');
-      const { at = 0 } = rig.sandbox.report().ledger.find(({ kind }) => kind === 'create') ?? {};
-      await waitUntil('the row is there', () => Date.now() > at + 1_800_000 / SPEED);
+      const { workflowId } = await statusOf(rig, name);
+      // The record looks by itself, too. Its next look is far away then.
+      await waitUntil('the record has looked three times', async () => {
+        const { events } = await rig.client.workflow.getHandle(recordIdFor(workflowId)).fetchHistory();
+        return (events ?? []).filter(({ activityTaskCompletedEventAttributes: task }) => task).length >= 3;
+      });
+      rig.sandbox.setProfile({ ledgerLagMs: 0 });
       const { stdout, stderr } = await runCli(['audit'], rig.env);
       expect(stdout).toContain('Creates with their trainings');
       expect(stderr).toContain('Settled: the receipts of train-');

@@ -6,7 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { inject } from 'vitest';
+import type { WitnessesRead } from '../../src/activities/readWitnesses.js';
 import { serveTracks, type TrackServer } from '../../src/cli/demo/tracks.js';
 import type { Correction, CorrectionAccepted } from '../../src/contract/correction.js';
 import {
@@ -65,6 +67,11 @@ export interface Rig {
    * @returns what lets them go.
    */
   hold(match: { name: string } | { audioUrl: string }): () => void;
+  /**
+   * Lets a training end well and not before its charge was looked for, so that it is known how soon charges appear: on a
+   * busy machine the end may be seen before the first look at the ledger.
+   */
+  learn(): Promise<Training>;
   /** The tracks as sources that no other training has. */
   sourcesOf(mark: string): Source[];
   /** The training that a corrected name and sources find; undefined where there is no such alias. */
@@ -73,6 +80,7 @@ export interface Rig {
 }
 
 let trainings = 0;
+let lessons = 0;
 
 /** @param temporalAddress Default: the server that all tests share. */
 export async function createRig(
@@ -96,6 +104,24 @@ export async function createRig(
   const workers: WorkerProcess[] = [];
   let isClosed = false;
 
+  const train: Rig['train'] = async (more = {}) => {
+    const input: TrainCustomModelInput = {
+      name: `Model ${++trainings}`,
+      origin: sandbox.url,
+      sources: tracks.urls.map((url) => ({ url, label: url })),
+      timeScale: 1 / SPEED,
+      ...more,
+    };
+    const handle: Handle = await opened.client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
+      workflowId: `test-${process.pid}-${trainings}`,
+      taskQueue,
+      args: [input],
+    });
+    return trainingOf(opened.client, handle, input);
+  };
+  const hold: Rig['hold'] = (match) =>
+    sandbox.addFaults([{ on: 'status', match, times: 1e9, fault: { kind: 'unknownStatus' } }]);
+
   return {
     sandbox,
     tracks,
@@ -107,23 +133,17 @@ export async function createRig(
       workers.push(worker);
       return worker;
     },
-    train: async (more = {}) => {
-      const input: TrainCustomModelInput = {
-        name: `Model ${++trainings}`,
-        origin: sandbox.url,
-        sources: tracks.urls.map((url) => ({ url, label: url })),
-        timeScale: 1 / SPEED,
-        ...more,
-      };
-      const handle: Handle = await opened.client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
-        workflowId: `test-${process.pid}-${trainings}`,
-        taskQueue,
-        args: [input],
-      });
-      return trainingOf(opened.client, handle, input);
+    train,
+    hold,
+    learn: async () => {
+      const name = `Lesson ${++lessons}`;
+      const release = hold({ name });
+      const training = await train({ name });
+      await waitUntil('its charge was looked for', () => hasLookedForCharge(training));
+      release();
+      await training.handle.result();
+      return training;
     },
-    hold: (match) =>
-      sandbox.addFaults([{ on: 'status', match, times: 1e9, fault: { kind: 'unknownStatus' } }]),
     sourcesOf: (mark) =>
       tracks.urls.map((url, index) => ({
         url: `${url}?of=${encodeURIComponent(mark)}`,
@@ -170,6 +190,27 @@ function trainingOf(client: Client, handle: Handle, input: TrainCustomModelInput
       }),
     correct: (correction) => handle.executeUpdate(CORRECT_UPDATE, { args: [correction] }),
   };
+}
+
+/** Looks that a training takes at the ledger, at most, before it ends. */
+const MOST_LOOKS = 3;
+
+async function hasLookedForCharge({ handle }: Training): Promise<boolean> {
+  const { events } = await handle.fetchHistory();
+  const looks = new Set(
+    (events ?? []).flatMap(({ eventId, activityTaskScheduledEventAttributes: task }) =>
+      task?.activityType?.name === 'readLedger' ? [String(eventId)] : [],
+    ),
+  );
+  const seen = (events ?? []).flatMap(({ activityTaskCompletedEventAttributes: task }) =>
+    task && looks.has(String(task.scheduledEventId)) ? [task.result?.payloads?.[0]] : [],
+  );
+  const hasRow = seen.some((payload) => {
+    if (!payload) return false;
+    const { ledger } = defaultPayloadConverter.fromPayload<WitnessesRead['look']>(payload);
+    return ledger?.creates.some(({ amount }) => amount > 0) === true;
+  });
+  return hasRow || seen.length >= MOST_LOOKS;
 }
 
 async function startWorkerProcess(env: NodeJS.ProcessEnv): Promise<WorkerProcess> {

@@ -132,7 +132,8 @@ describe('ensureBackground', () => {
       expect(await findBackground(settings)).toBeDefined();
       times.push(performance.now() - begun);
     }
-    expect(Math.min(...times)).toBeLessThan(200);
+    // Usually some 10 ms; a start would take seconds.
+    expect(Math.min(...times)).toBeLessThan(1_000);
   });
 
   it('starts exactly one server for 20 commands at once', async () => {
@@ -281,12 +282,13 @@ describe('the background process', () => {
   });
 
   it('does not die of a second signal while the worker drains', async () => {
-    const { ensure, home } = bench();
+    const { ensure, home } = bench({ FAKE_WORKER: 'drains-when-told' });
     const { pid } = await ensure();
     process.kill(pid, 'SIGTERM');
     await waitUntil('it stops', () => recordOf(home).phase === 'stopping');
     process.kill(pid, 'SIGINT');
     process.kill(pid, 'SIGTERM');
+    writeFileSync(`${home}/may-drain`, '');
     await waitUntil('node is gone', () => !isRunning(recordOf(home).node));
     expect(story(home)).toBe('drained\n');
     expect(recordOf(home).phase).toBe('ended');
@@ -372,9 +374,12 @@ describe('the background process', () => {
 
 describe('the idle end', () => {
   it('comes by itself after the last open training, and the next command brings everything back', async () => {
-    const { ensure, home } = bench({ TUNESMITH_IDLE_SECONDS: '2' });
+    const { ensure, settings, home } = bench({ TUNESMITH_IDLE_SECONDS: '2' });
+    // It does not end before the training is there.
+    const detach = attachFollower(settings);
     const { address } = await ensure();
     await startTraining(address, 'open');
+    detach();
     await staysUp(home, 4_000);
     await withClient(address, (client) => client.workflow.getHandle('open').terminate());
     await waitUntil('it ends', () => recordOf(home).phase === 'ended');
@@ -389,12 +394,14 @@ describe('the idle end', () => {
   it('is not held up by a training that waits for a person, but by one that tries again by itself', async () => {
     const parked = bench({ TUNESMITH_IDLE_SECONDS: '2' });
     const mending = bench({ TUNESMITH_IDLE_SECONDS: '2' });
+    const detach = [parked, mending].map(({ settings }) => attachFollower(settings));
     await startTraining((await parked.ensure()).address, 'parked', {
       attention: { id: '1', kind: 'bad-files' },
     });
     await startTraining((await mending.ensure()).address, 'mending', {
       attention: { id: '1', kind: 'credits', nextTryAt: '2030-01-01T00:00:00Z' },
     });
+    for (const leave of detach) leave();
     await waitUntil('the parked one ends', () => recordOf(parked.home).phase === 'ended');
     await staysUp(mending.home, 4_000);
   });

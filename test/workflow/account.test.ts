@@ -39,8 +39,7 @@ async function updatesOf({ client, sandbox }: Rig): Promise<number> {
 it('gets four updates from a training without trouble, and learns its duration and how soon it was charged', async () => {
   rig = await createRig();
   await rig.startWorker();
-  const training = await rig.train();
-  await training.handle.result();
+  const training = await rig.learn();
   expect(await updatesOf(rig)).toBe(4);
   const facts = await factsOf(rig, training.handle.workflowId);
   expect(facts.accepted).toMatchObject([{ workflowId: training.handle.workflowId, decision: 'first' }]);

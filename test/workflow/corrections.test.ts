@@ -25,21 +25,14 @@ afterAll(async () => {
   await rig.close();
 });
 
-/** Each training has files of its own, so that a fault befalls only its own. */
-function filesOf(name: string): { url: string; label: string }[] {
-  return rig.tracks.urls.map((url) => ({
-    url: `${url}?of=${encodeURIComponent(name)}`,
-    label: `${url}?of=${name}`,
-  }));
-}
-
 async function start(
   faults: (name: string) => FaultRule[],
   input: Parameters<Rig['train']>[0] = {},
 ): Promise<Training> {
   const name = `Correction ${++names}`;
   rig.sandbox.addFaults(faults(name));
-  return rig.train({ name, sources: filesOf(name), ...input });
+  // Each training has files of its own, so that a fault befalls only its own.
+  return rig.train({ name, sources: rig.sourcesOf(name), ...input });
 }
 
 async function parked(training: Training, kind: AttentionKind): Promise<Attention> {
@@ -183,8 +176,14 @@ describe('a correction', () => {
   it.concurrent(
     'in the wrong phase, with a field it does not use, or with rubbish is refused and harms nothing',
     async () => {
-      const training = await start(rejected);
+      // It does not park before it was asked.
+      let release = (): void => undefined;
+      const training = await start((name) => {
+        release = rig.hold({ audioUrl: `track-08.wav?of=${encodeURIComponent(name)}` });
+        return rejected(name);
+      });
       expect(await refusal(training, { attentionId: 'x', action: 'newSession' })).toContain('not parked');
+      release();
       const { id: attentionId } = await parked(training, 'create-rejected');
       expect(await refusal(training, { attentionId, action: 'resendCreate' })).toContain('does not apply');
       expect(await refusal(training, { attentionId, action: 'retry', name: 'x' })).toContain('takes no name');

@@ -91,10 +91,13 @@ describe('a training without trouble', () => {
   );
 
   it('shows each file, the session, the next check and the timeline while it runs', async () => {
-    const training = await rig.train();
+    const name = 'shown';
+    const releases = [rig.hold({ audioUrl: 'track-' }), rig.hold({ name })];
+    const training = await rig.train({ name });
     const seen = await training.until('uploads are processed', ({ files }) =>
       files.some(({ state }) => state === 'processing'),
     );
+    releases[0]?.();
     expect(seen.phase).toBe('uploading');
     expect(seen.sessionId).toBeDefined();
     expect(seen.files.find(({ state }) => state === 'processing')?.taskId).toBeDefined();
@@ -102,6 +105,7 @@ describe('a training without trouble', () => {
     const trained = await training.until('it trains', ({ phase }) => phase === 'training');
     expect(trained.createTaskId).toBe(trained.sessionId);
     expect(trained.timeline.map(({ text }) => text).join('\n')).toContain('Sends create');
+    releases[1]?.();
     await training.handle.result();
   });
 
@@ -249,7 +253,7 @@ describe('create', () => {
     rig.sandbox.addFaults([
       {
         on: 'create',
-        nth: 1,
+        times: 1e9,
         fault: { kind: 'status', status: 429, body: { message: 'Insufficient credits' } },
       },
     ]);
@@ -257,6 +261,7 @@ describe('create', () => {
     const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
     expect(attention).toMatchObject({ kind: 'credits' });
     expect(attention?.nextTryAt).toBeDefined();
+    rig.sandbox.clearFaults();
     expect((await training.handle.result()).receipt.create.verdict).toBe('charged');
   });
 });
@@ -296,15 +301,10 @@ describe('waiting for the model', () => {
   });
 
   it('outlives an outage of the API without another request that costs', async () => {
-    const training = await rig.train();
-    const { sessionId = '' } = await training.until(
-      'it has a session',
-      (seen) => seen.sessionId !== undefined,
-    );
+    const name = 'outlives';
     // It is not seen to end before the outage has been.
-    rig.sandbox.addFaults([
-      { on: 'status', match: { taskId: sessionId }, times: 1e9, fault: { kind: 'unknownStatus' } },
-    ]);
+    const release = rig.hold({ name });
+    const training = await rig.train({ name });
     await training.until('it trains', ({ phase }) => phase === 'training');
     const before = rig.sandbox.report().requests.counts;
     await rig.sandbox.setDown(true);
@@ -313,7 +313,7 @@ describe('waiting for the model', () => {
       return raw.pendingActivities?.some(({ attempt }) => (attempt ?? 0) > 1);
     });
     await rig.sandbox.setDown(false);
-    rig.sandbox.clearFaults();
+    release();
     expect((await training.handle.result()).modelId).toMatch(MODEL_ID);
     const after = rig.sandbox.report().requests.counts;
     expect([after.prepare, after.upload, after.create]).toEqual([
@@ -327,6 +327,7 @@ describe('waiting for the model', () => {
 describe('the update correct', () => {
   it('is refused with a sentence when nothing is parked, for an old attention, and for an action that does not apply', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'failTask', reason: 'no' } }]);
+    const release = rig.hold({ audioUrl: 'track-08' });
     const training = await rig.train();
     await training.until('it uploads', ({ phase }) => phase === 'uploading');
     const causeOf = async (correction: Parameters<Training['correct']>[0]): Promise<string> =>
@@ -335,6 +336,7 @@ describe('the update correct', () => {
         (error: unknown) => String((error as Error).cause),
       );
     expect(await causeOf({ attentionId: 'x', action: 'retry' })).toContain('not parked');
+    release();
     const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
     expect(await causeOf({ attentionId: 'x', action: 'giveUp' })).toContain('no longer the current one');
     expect(await causeOf({ attentionId: attention?.id ?? '', action: 'retry' })).toContain('does not apply');
@@ -349,6 +351,7 @@ describe('the update correct', () => {
 
 describe('cancelling', () => {
   it('before create stops the training, uncharged, and leaves its receipt in the memo', async () => {
+    rig.hold({ audioUrl: 'track-' });
     const training = await rig.train();
     await training.until('it uploads', ({ files }) => files.some(({ state }) => state === 'processing'));
     await training.handle.cancel();
@@ -361,7 +364,9 @@ describe('cancelling', () => {
   });
 
   it('after create says that its credits are spent, with the session to go on from', async () => {
-    const training = await rig.train();
+    const name = 'cancelled after create';
+    rig.hold({ name });
+    const training = await rig.train({ name });
     await training.until('it trains', ({ phase }) => phase === 'training');
     await training.handle.cancel();
     expect(await failureOf(training)).toBeInstanceOf(CancelledFailure);
@@ -375,8 +380,9 @@ describe('cancelling', () => {
 
   it('while create is out waits for the truth about the charge', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'slow', delayMs: 2_000 } }]);
-    const training = await rig.train();
-    await training.until('create is out', ({ phase }) => phase === 'creating');
+    const name = 'cancelled with create out';
+    rig.hold({ name });
+    const training = await rig.train({ name });
     await waitUntil(
       'the request is at the API',
       () => (rig.sandbox.report().requests.counts.create ?? 0) > 0,

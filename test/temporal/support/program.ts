@@ -45,7 +45,7 @@ export function buildProgram(): Program {
 }
 
 const ENTRY = `
-import { appendFileSync, closeSync, openSync, unlinkSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, openSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,7 +65,10 @@ async function startWorker({ address, recordDir }) {
   const shutdown = () => {
     if (draining) return;
     draining = true;
-    setTimeout(() => {
+    const mayEnd = () => fault !== 'drains-when-told' || existsSync(join(settings.home, 'may-drain'));
+    const looks = setInterval(() => {
+      if (!mayEnd()) return;
+      clearInterval(looks);
       const [host, port] = address.connectionOptions.address.split(':');
       const socket = connect(Number(port), host);
       const tell = (what) => {
