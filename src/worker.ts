@@ -12,7 +12,12 @@ import { recordTo } from './mountsea/recording.js';
 import { configuredAddress } from './temporal/connection.js';
 import type { Mountsea } from './mountsea/types.js';
 import type { RunningWorker, StartWorker } from './temporal/host.js';
-import { accountWorkflowIdFor, taskQueueFor, trainingWorkflowId, urlIdentity } from './temporal/identity.js';
+import {
+  accountWorkflowIdFor,
+  sourceIdentity,
+  taskQueueFor,
+  trainingWorkflowId,
+} from './temporal/identity.js';
 import { keyFingerprint, readSettings, type Settings, SettingsError } from './temporal/settings.js';
 
 /** Longer than any request that costs credits, so that a shutdown loses no answer. */
@@ -65,8 +70,8 @@ export async function startWorker({
       mountsea: wrapMountsea(mountsea),
       affinity,
       accountWorkflowId: accountWorkflowIdFor(origin),
-      identify: ({ name, urls }) =>
-        trainingWorkflowId({ origin, name, sources: urls.map((url) => urlIdentity(url)) }),
+      identify: ({ name, sources }) =>
+        trainingWorkflowId({ origin, name, sources: sources.map(sourceIdentity) }),
       writesFiles,
     }),
     shutdownGraceTime: SHUTDOWN_GRACE_MS,

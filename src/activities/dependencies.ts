@@ -2,6 +2,7 @@
  * Worker process: what the activities need of the outside.
  */
 import type { Affinity } from '../contract/affinity.js';
+import type { Source } from '../contract/training.js';
 import type { Mountsea } from '../mountsea/types.js';
 
 export interface ActivityDependencies {
@@ -11,7 +12,7 @@ export interface ActivityDependencies {
   /** Workflow id of the account workflow of this API. */
   accountWorkflowId: string;
   /** Workflow id of the training that a name and sources identify. */
-  identify: (content: { name: string; urls: string[] }) => string;
+  identify: (content: { name: string; sources: Source[] }) => string;
   /** This worker shares its disk with whoever started the training: it may keep `--save` files. */
   writesFiles: boolean;
 }

@@ -13,12 +13,13 @@ import {
   type RecordInput,
   type TrainingRecord,
 } from '../contract/record.js';
+import type { Source } from '../contract/training.js';
 import type { ActivityDependencies } from './dependencies.js';
 
 export interface RecordTrainingInput {
   record: TrainingRecord;
   /** Name and sources after a correction: they find this training from now on too. */
-  alias?: { name: string; urls: string[] };
+  alias?: { name: string; sources: Source[] };
   timeScale?: number;
 }
 

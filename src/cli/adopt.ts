@@ -56,7 +56,9 @@ export function filesOfClips(
   clips: readonly NamedClip[],
 ): AdoptedSession['clips'] {
   const found = clips.map(({ clipId, source }) => {
-    const index = sources.findIndex(({ url }) => identityOf(url) === identityOf(source));
+    const index = sources.findIndex((one) =>
+      'url' in one ? identityOf(one.url) === identityOf(source) : one.label === source,
+    );
     return { file: index + 1, clipId };
   });
   const files = found.map(({ file }) => file);

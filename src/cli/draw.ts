@@ -300,6 +300,7 @@ const COLUMNS_BESIDE_NAME = 39;
 
 const MARKS: Record<FileState, string> = {
   waiting: '·',
+  staging: '⇡',
   uploading: '↑',
   processing: '…',
   overdue: '!',
@@ -326,7 +327,8 @@ function fileLines(files: FileProgress[], now: number, canvas: Canvas): string[]
 function fileLine(file: FileProgress, nameWidth: number, now: number, canvas: Canvas): string {
   const paint = createColors(canvas.isColored);
   const { state, number, label, tries, since, reason } = file;
-  const isMoving = state === 'uploading' || state === 'processing' || state === 'overdue';
+  const isMoving =
+    state === 'staging' || state === 'uploading' || state === 'processing' || state === 'overdue';
   const time = isMoving ? clock(now - Date.parse(since)) : '';
   const again = tries > 1 ? ` (try ${tries})` : '';
   const words = `${state}${again}`.padEnd(20);
@@ -339,6 +341,7 @@ function fileLine(file: FileProgress, nameWidth: number, now: number, canvas: Ca
     overdue: paint.yellow,
     waiting: paint.dim,
     dropped: paint.dim,
+    staging: paint.cyan,
     uploading: paint.cyan,
     processing: paint.cyan,
   }[state];

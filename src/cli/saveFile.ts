@@ -24,7 +24,7 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
   sessionId: text.exactOptional(),
   modelId: text.exactOptional(),
   end: z.enum(['open', 'done', 'failed', 'cancelled']),
-  sources: z.array(z.object({ file: fileNumber, source: text })),
+  sources: z.array(z.object({ file: fileNumber, source: text, sha256: text.exactOptional() })),
   clips: z.array(z.object({ clipId: text, file: fileNumber, source: text })),
   receipt: z.object({
     create: z.object({
@@ -177,8 +177,12 @@ function recordOf(
     end: ENDS[status],
     sources:
       files === undefined
-        ? memo.uploads.map(({ file, label }) => ({ file, source: label }))
-        : sources.map(({ number, label }) => ({ file: number, source: label.slice(0, 200) })),
+        ? memo.uploads.map(({ file, label, sha256 }) => ({ file, source: label, ...bytesOf(sha256) }))
+        : sources.map(({ number, label, sha256 }) => ({
+            file: number,
+            source: label.slice(0, 200),
+            ...bytesOf(sha256),
+          })),
     clips:
       files === undefined
         ? memo.uploads.flatMap(({ file, label, clipId }) =>
@@ -193,4 +197,8 @@ function recordOf(
     startedAt,
     updatedAt: memo.finishedAt ?? seenAt,
   };
+}
+
+function bytesOf(sha256: string | undefined): { sha256?: string } {
+  return sha256 === undefined ? {} : { sha256 };
 }

@@ -7,16 +7,19 @@ import type { Receipt, TimelineEntry } from './training.js';
 export type Phase = 'preparing' | 'uploading' | 'creating' | 'training' | 'done' | 'failed' | 'cancelled';
 
 /**
- * `waiting` for a free place · `uploading` the request is out · `processing` Mountsea works on the task ·
+ * `waiting` for a free place · `staging` a local file is brought to where it has a URL · `uploading` the request is out · `processing` Mountsea works on the task ·
  * `overdue` still pending after its deadline · `ready` has a clip · `failed` used up its tries · `dropped` left out
  */
-export type FileState = 'waiting' | 'uploading' | 'processing' | 'overdue' | 'ready' | 'failed' | 'dropped';
+export type FileState =
+  'waiting' | 'staging' | 'uploading' | 'processing' | 'overdue' | 'ready' | 'failed' | 'dropped';
 
 export interface FileProgress {
   /** From 1, in the order of the sources. */
   number: number;
   /** `Source.label`. */
   label: string;
+  /** Of a local file: `FileSource.sha256`. */
+  sha256?: string;
   state: FileState;
   /** Uploads begun for this file. */
   tries: number;
@@ -89,6 +92,8 @@ export interface UploadedFile {
   file: number;
   /** `Source.label`, at most 200 characters. */
   label: string;
+  /** Of a local file: `FileSource.sha256`. */
+  sha256?: string;
   /** Task of the upload, while it runs. */
   taskId?: string;
   clipId?: string;

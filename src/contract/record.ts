@@ -31,8 +31,8 @@ export interface TrainingRecord {
   modelId?: string;
   /** Where the training stands; `open` until it ended. */
   end: 'open' | 'done' | 'failed' | 'cancelled';
-  /** Label of each file that is not dropped, by its number. */
-  sources: { file: number; source: string }[];
+  /** Label of each file that is not dropped, by its number; of a local one what its bytes are. */
+  sources: { file: number; source: string; sha256?: string }[];
   clips: Clip[];
   receipt: Receipt;
   /** ISO 8601. */

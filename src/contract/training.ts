@@ -7,11 +7,58 @@
 export type BadFilePolicy = 'ask' | 'drop' | 'fail';
 
 /** One audio file of the training. Files are numbered from 1 in the order of `TrainCustomModelInput.sources`. */
-export interface Source {
+export type Source = UrlSource | FileSource;
+
+/** A URL that the user typed. */
+export interface UrlSource {
   /** What Mountsea fetches. May carry a signature in its query, so it is never shown, logged or put in the memo. */
   url: string;
-  /** What people see instead: the URL without query and fragment, or the file name the user typed. */
+  /** What people see instead: the URL without query and fragment. */
   label: string;
+}
+
+/** A local file: it is its bytes, whatever it is called and wherever they lie. */
+export interface FileSource {
+  /** The path as the user typed it, or as it was found in a folder that the user typed; with `/` on every system. */
+  label: string;
+  /** SHA-256 of its bytes, 64 lower-case hex digits. */
+  sha256: string;
+  /** Its size. */
+  bytes: number;
+  at: FilePlace;
+}
+
+/** Where the bytes of a local file are for the worker (docs/local-files.md). */
+export type FilePlace =
+  | {
+      kind: 'path';
+      /** Absolute, on a disk that only the worker of `TUNESMITH_HOME` shares with the user. */
+      path: string;
+      /** How that worker makes a URL of it. Absent until that is decided, which is before the start. */
+      via?: { kind: 's3'; bucket: Bucket } | { kind: 'tunnel' };
+    }
+  | {
+      kind: 'object';
+      object: StagedObject;
+      /** Where no worker can sign: a URL that the client signed. It ends; ISO 8601. Never shown, like every source URL. */
+      signed?: { url: string; expiresAt: string };
+    };
+
+/** An S3-compatible bucket. Credentials are no part of it: each process has its own. */
+export interface Bucket {
+  bucket: string;
+  /** Key of everything that is staged begins with it; empty, or ends with `/`. */
+  prefix: string;
+  /** Absent: as the process that uses it is configured. */
+  region?: string;
+  /** http or https URL; absent: AWS itself, or as the process that uses it is configured. */
+  endpoint?: string;
+}
+
+/** One object in a bucket, made of one local file. */
+export interface StagedObject extends Bucket {
+  /** Whole, with the prefix. */
+  key: string;
 }
 
 /** How a training is to be run; what is trained is in `TrainCustomModelInput`. */
@@ -84,6 +131,8 @@ export interface Clip {
   file: number;
   /** `Source.label`. */
   source: string;
+  /** Of a local file: what its bytes were. */
+  sha256?: string;
 }
 
 /** Whether create cost its credits. `unknown` is said as such and never as 0. */

@@ -2,16 +2,17 @@
  * Client side: what is known of a session that is to be gone on with. What is paid for is found again; what is not
  * certain is left to be uploaded again rather than guessed at.
  */
+import type { UploadedFile } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { AdoptedSession, Clip, CreateAttempt, Source } from '../contract/training.js';
-import type { Snapshot } from './snapshot.js';
+import { savedClips, type Snapshot } from './snapshot.js';
 
 /** Characters of a label that memo and record keep. */
 export const KEPT_LABEL_LENGTH = 200;
 
 /**
- * Gives each source the clip that was made of it, as far as labels tell. A label has no query, so two sources may have
- * the same: the number decides then, and where it does not nothing is guessed.
+ * Gives each source the clip that was made of it. A local file is known by its bytes; a URL as far as labels tell. A label
+ * has no query, so two sources may have the same: the number decides then, and where it does not nothing is guessed.
  */
 export function matchClips(sources: readonly Source[], kept: readonly Clip[]): AdoptedSession['clips'] {
   return matchKept(sources, kept).map(({ file, kept: { clipId } }) => ({ file, clipId }));
@@ -25,15 +26,15 @@ export function matchTasks(
   return matchKept(sources, kept).map(({ file, kept: { taskId } }) => ({ file, taskId }));
 }
 
-function matchKept<K extends { file: number; source: string }>(
+function matchKept<K extends { file: number; source: string; sha256?: string }>(
   sources: readonly Source[],
   kept: readonly K[],
 ): { file: number; kept: K }[] {
   const free = new Set(kept);
-  return sources.flatMap(({ label }, index) => {
+  return sources.flatMap((source, index) => {
     const file = index + 1;
-    const fitting = [...free].filter(({ source }) => isCutOf(source, label));
-    const alike = sources.filter((other) => fitting.some(({ source }) => isCutOf(source, other.label)));
+    const fitting = [...free].filter((one) => isMadeOf(one, source));
+    const alike = sources.filter((other) => fitting.some((one) => isMadeOf(one, other)));
     const found =
       fitting.find((one) => one.file === file) ??
       (fitting.length === 1 && alike.length === 1 ? fitting[0] : undefined);
@@ -41,6 +42,11 @@ function matchKept<K extends { file: number; source: string }>(
     free.delete(found);
     return [{ file, kept: found }];
   });
+}
+
+function isMadeOf(kept: { source: string; sha256?: string }, source: Source): boolean {
+  if (!('url' in source)) return kept.sha256 === source.sha256;
+  return kept.sha256 === undefined && isCutOf(kept.source, source.label);
 }
 
 function isCutOf(kept: string, label: string): boolean {
@@ -53,6 +59,8 @@ export interface KeptTask {
   taskId: string;
   file: number;
   source: string;
+  /** Of a local file. */
+  sha256?: string;
 }
 
 /** What this server remembers of a session. */
@@ -82,7 +90,7 @@ export function knownSession(
   if (first === undefined) return undefined;
   const clips = new Map<string, Clip>();
   for (const memory of memories) {
-    for (const clip of 'clips' in memory ? memory.clips : clipsIn(memory)) {
+    for (const clip of 'clips' in memory ? savedClips(memory) : clipsIn(memory)) {
       if (!clips.has(clip.clipId)) clips.set(clip.clipId, clip);
     }
   }
@@ -95,15 +103,19 @@ export function knownSession(
 }
 
 function tasksIn({ uploads }: Snapshot['memo']): KeptTask[] {
-  return uploads.flatMap(({ file, label, taskId, clipId }) =>
-    taskId === undefined || clipId !== undefined ? [] : [{ taskId, file, source: label }],
+  return uploads.flatMap(({ taskId, clipId, ...upload }) =>
+    taskId === undefined || clipId !== undefined ? [] : [{ taskId, ...madeOf(upload) }],
   );
 }
 
 function clipsIn({ uploads }: Snapshot['memo']): Clip[] {
-  return uploads.flatMap(({ file, label, clipId }) =>
-    clipId === undefined ? [] : [{ clipId, file, source: label }],
+  return uploads.flatMap(({ clipId, ...upload }) =>
+    clipId === undefined ? [] : [{ clipId, ...madeOf(upload) }],
   );
+}
+
+function madeOf({ file, label, sha256 }: Omit<UploadedFile, 'clipId' | 'taskId'>): Omit<Clip, 'clipId'> {
+  return { file, source: label, ...(sha256 === undefined ? {} : { sha256 }) };
 }
 
 /** A training that adopted the session itself is younger than the session: its first attempt says since when. */

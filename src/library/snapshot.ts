@@ -6,7 +6,7 @@ import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { TRAINING_MEMO } from '../contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
-import type { TrainedModel } from '../contract/training.js';
+import type { Clip, TrainedModel } from '../contract/training.js';
 
 export type TrainingStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out';
 
@@ -88,7 +88,7 @@ export function snapshotOfRecord(record: TrainingRecord): Snapshot {
       ...(sessionId === undefined ? {} : { sessionId }),
       ...(modelId === undefined ? {} : { modelId }),
       receipt,
-      uploads: clips.map(({ file, source, clipId }) => ({ file, label: source, clipId })),
+      uploads: savedClips(record).map(({ source, ...clip }) => ({ ...clip, label: source })),
       fileCounts: { ready: clips.length },
       fileTotal: sources.length,
     },
@@ -105,16 +105,24 @@ export function withRecord(snapshot: Snapshot, record: TrainingRecord | undefine
   return isNewer ? { ...snapshot, memo: { ...memo, receipt: record.receipt }, record } : snapshot;
 }
 
+/** The clips of a record, each with what its bytes were, which a record says with its sources. */
+export function savedClips({ clips, sources }: Pick<TrainingRecord, 'clips' | 'sources'>): Clip[] {
+  return clips.map((clip) => {
+    const sha256 = sources.find(({ file }) => file === clip.file)?.sha256;
+    return { ...clip, ...(sha256 === undefined ? {} : { sha256 }) };
+  });
+}
+
 /** The result of a training that only its record remembers. Its story is gone. */
 export function modelOfRecord(record: TrainingRecord): TrainedModel | undefined {
-  const { modelId, name, sessionId, origin, clips, receipt, startedAt, updatedAt } = record;
+  const { modelId, name, sessionId, origin, receipt, startedAt, updatedAt } = record;
   if (modelId === undefined) return undefined;
   return {
     modelId,
     name,
     sessionId: sessionId ?? '',
     origin,
-    clips,
+    clips: savedClips(record),
     receipt,
     timeline: [],
     startedAt,

@@ -4,7 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { type Source, TRAINING_DEFAULTS } from '../contract/training.js';
-import { urlIdentity } from '../temporal/identity.js';
+import { sourceIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
 import { UsageError } from './errors.js';
 
@@ -88,12 +88,12 @@ export function labelOf(url: URL): string {
 
 function refuseDuplicates(sources: Source[]): void {
   const seen = new Map<string, number>();
-  for (const [index, { url }] of sources.entries()) {
-    const identity = urlIdentity(url);
+  for (const [index, source] of sources.entries()) {
+    const identity = sourceIdentity(source);
     const first = seen.get(identity);
     if (first !== undefined) {
       throw new UsageError(
-        `Files ${first} and ${index + 1} are the same URL. A clip counts once however often it is uploaded: leave one out.`,
+        `Files ${first} and ${index + 1} are the same ${'url' in source ? 'URL' : 'bytes'}. A clip counts once however often it is uploaded: leave one out.`,
       );
     }
     seen.set(identity, index + 1);
@@ -106,7 +106,9 @@ async function refusePrivate(
   warn: SourceRules['warn'],
 ): Promise<void> {
   const hosts = new Map<string, string>();
-  for (const { url, what } of sources) {
+  for (const { what, ...source } of sources) {
+    if (!('url' in source)) continue;
+    const { url } = source;
     // `localhost.` is `localhost`.
     const hostname = new URL(url).hostname.replace(/\.$/, '');
     if (!hosts.has(hostname)) hosts.set(hostname, what);

@@ -27,7 +27,7 @@ import {
   type TrainingOptions,
 } from '../contract/training.js';
 import { emptyReceipt } from '../money/receipt.js';
-import { slugOf, taskQueueFor, trainingWorkflowId, urlIdentity } from '../temporal/identity.js';
+import { slugOf, sourceIdentity, taskQueueFor, trainingWorkflowId } from '../temporal/identity.js';
 import {
   AmbiguousIdError,
   CorrectionRefusedError,
@@ -85,7 +85,7 @@ export class Trainings {
     const identity = {
       origin: input.origin,
       name: input.name,
-      sources: input.sources.map(({ url }) => urlIdentity(url)),
+      sources: input.sources.map(sourceIdentity),
     };
     const base = trainingWorkflowId(identity);
     const label = again === undefined ? undefined : await this.#labelOf(base, again);
@@ -349,7 +349,7 @@ function updateIdOf(correction: Correction): string {
   const { attentionId, action, name, replacements, files, maxCredits, acceptSecondCharge } = correction;
   const payload = [
     name,
-    replacements?.map(({ file, source }) => [file, source.url]),
+    replacements?.map(({ file, source }) => [file, 'url' in source ? source.url : source.sha256]),
     files,
     maxCredits,
     acceptSecondCharge,

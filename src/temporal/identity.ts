@@ -3,6 +3,7 @@
  * worker must agree on every byte here.
  */
 import { createHash } from 'node:crypto';
+import type { Source } from '../contract/training.js';
 
 /** Task queue of the workers of one API origin, so that a sandbox and the real service never share work. */
 export function taskQueueFor(origin: string): string {
@@ -41,11 +42,16 @@ export function urlIdentity(url: string): string {
   return `${parsed.origin}${parsed.pathname}?${new URLSearchParams(query).toString()}`;
 }
 
+/** What a source is, wherever it lies and whatever it is signed with: `urlIdentity`, or `sha256:…` of a local file. */
+export function sourceIdentity(source: Source): string {
+  return 'url' in source ? urlIdentity(source.url) : `sha256:${source.sha256}`;
+}
+
 /** Workflow id of a training: the same command gives the same id. */
 export interface TrainingIdentity {
   origin: string;
   name: string;
-  /** `urlIdentity` of each source; their order does not matter. */
+  /** `sourceIdentity` of each source; their order does not matter. */
   sources: string[];
   /** Label of a deliberate second training of the same content (`--again`). */
   again?: string;

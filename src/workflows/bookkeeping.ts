@@ -58,7 +58,7 @@ export async function keepRecord(run: Run, isRenamed = false): Promise<void> {
   const { saveFile } = run.input;
   await run.activities.recordTraining('keep the record', {
     record,
-    ...(isRenamed ? { alias: { name: run.name, urls: run.sources.map(({ url }) => url) } } : {}),
+    ...(isRenamed ? { alias: { name: run.name, sources: run.sources } } : {}),
     ...(run.scale === 1 ? {} : { timeScale: run.scale }),
   });
   if (saveFile === undefined) return;

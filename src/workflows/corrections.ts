@@ -4,7 +4,12 @@
  */
 import type { Correction, CorrectionAction } from '../contract/correction.js';
 import type { Attention, FileProgress } from '../contract/progress.js';
-import { TRAINING_DEFAULTS, type TrainCustomModelInput } from '../contract/training.js';
+import {
+  type FileSource,
+  type Source,
+  TRAINING_DEFAULTS,
+  type TrainCustomModelInput,
+} from '../contract/training.js';
 
 /** Fields that an action uses; any other is refused. */
 const FIELDS: Record<CorrectionAction, (keyof Correction)[]> = {
@@ -87,16 +92,23 @@ function whyNotReplaced(
 ): string | undefined {
   if (replacements.length === 0) return 'replaceFiles needs at least one file and its new source.';
   const numbers = replacements.map(({ file }) => file);
-  const unusable = replacements.find(
-    ({ source }) => !isText(source.url, MOST_URL) || !/^https?:\/\//i.test(source.url),
-  );
-  if (unusable !== undefined) return `The new source of file ${unusable.file} is no http or https URL.`;
+  const unusable = replacements.find(({ source }) => !isUsable(source));
+  if (unusable !== undefined) {
+    return `The new source of file ${unusable.file} is no http or https URL, and no staged file.`;
+  }
   const unnamed = replacements.find(({ source }) => !isText(source.label, MOST_URL) || source.label === '');
   if (unnamed !== undefined) return `The new source of file ${unnamed.file} has no label.`;
   return whyNumbers(numbers, files);
 }
 
 /** An update may come from anywhere, with anything in it. */
+function isUsable(source: Source): boolean {
+  if ('url' in source) return isText(source.url, MOST_URL) && /^https?:\/\//i.test(source.url);
+  const { sha256, at } = source as Partial<FileSource>;
+  if (!isText(sha256, 64) || !/^[0-9a-f]{64}$/.test(sha256)) return false;
+  return at?.kind === 'object' ? isText(at.object.key, MOST_URL) : isText(at?.path, MOST_URL);
+}
+
 function isText(value: unknown, longest: number): value is string {
   return typeof value === 'string' && value.length <= longest;
 }

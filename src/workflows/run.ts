@@ -77,9 +77,10 @@ export class Run extends Execution<Phase> {
     this.name = input.name;
     this.#sources = [...input.sources];
     this.#adoptedTasks = new Map(input.session?.tasks?.map(({ file, taskId }) => [file, taskId]));
-    this.files = input.sources.map(({ label }, index) => ({
+    this.files = input.sources.map((source, index) => ({
       number: index + 1,
-      label,
+      label: source.label,
+      ...optional('sha256', sha256Of(source)),
       state: 'waiting',
       tries: 0,
       since: now(),
@@ -148,11 +149,11 @@ export class Run extends Execution<Phase> {
     return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
   }
 
-  /** What Mountsea fetches. Never to be shown, logged or put in the memo. */
-  urlOf(file: FileProgress): string {
+  /** A URL in it is never to be shown, logged or put in the memo. */
+  sourceOf(file: FileProgress): Source {
     const source = this.#sources[file.number - 1];
     if (source === undefined) throw new Error(`No file ${file.number}.`);
-    return source.url;
+    return source;
   }
 
   /** Sources of the files that are not left out. */
@@ -162,8 +163,10 @@ export class Run extends Execution<Phase> {
 
   /** The clips that are trained with, in the order of the sources whatever the order in which they came. */
   get clips(): Clip[] {
-    return this.files.flatMap(({ clipId, number, label, state }) =>
-      state === 'ready' && clipId !== undefined ? [{ clipId, file: number, source: label }] : [],
+    return this.files.flatMap(({ clipId, number, label, sha256, state }) =>
+      state === 'ready' && clipId !== undefined
+        ? [{ clipId, file: number, source: label, ...optional('sha256', sha256) }]
+        : [],
     );
   }
 
@@ -184,6 +187,8 @@ export class Run extends Execution<Phase> {
           if (file === undefined) continue;
           this.#sources[number - 1] = source;
           file.label = source.label;
+          if ('url' in source) delete file.sha256;
+          else file.sha256 = source.sha256;
           this.forget(file);
         }
         return true;
@@ -229,10 +234,11 @@ export class Run extends Execution<Phase> {
       ...optional('sessionId', this.sessionId),
       ...optional('modelId', this.modelId),
       end: hasEnded ? end[phase] : 'open',
-      sources: this.files.flatMap(({ number, label, state }) =>
-        state === 'dropped' ? [] : [{ file: number, source: cut(label) }],
+      sources: this.files.flatMap(({ number, label, sha256, state }) =>
+        state === 'dropped' ? [] : [{ file: number, source: cut(label), ...optional('sha256', sha256) }],
       ),
-      clips: this.clips.map((clip) => ({ ...clip, source: cut(clip.source) })),
+      // Which bytes a clip was made of is said with the source of its number.
+      clips: this.clips.map(({ clipId, file, source }) => ({ clipId, file, source: cut(source) })),
       receipt: this.receipt,
       startedAt: this.startedAt,
       updatedAt: now(),
@@ -295,14 +301,19 @@ export class Run extends Execution<Phase> {
   }
 }
 
+function sha256Of(source: Source): string | undefined {
+  return 'url' in source ? undefined : source.sha256;
+}
+
 /** A file that costs nothing to go on from. */
-function uploadedFile({ number, label, state, taskId, clipId }: FileProgress): UploadedFile[] {
+function uploadedFile({ number, label, sha256, state, taskId, clipId }: FileProgress): UploadedFile[] {
   const isThere = state === 'ready' || state === 'processing' || state === 'overdue';
   if (!isThere) return [];
   return [
     {
       file: number,
       label: cut(label, MEMO_LABEL),
+      ...optional('sha256', sha256),
       ...(state === 'ready' ? optional('clipId', clipId) : optional('taskId', taskId)),
     },
   ];

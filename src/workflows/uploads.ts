@@ -8,7 +8,7 @@ import type { StartedUpload } from '../activities/uploadClip.js';
 import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { FileProgress } from '../contract/progress.js';
-import { TRAINING_DEFAULTS } from '../contract/training.js';
+import { type Source, TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { applyCorrection } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
@@ -294,7 +294,7 @@ class UploadPool {
             firstRunId,
             file: number,
             label,
-            audioUrl: run.urlOf(file),
+            ...urlOf(run.sourceOf(file)),
             timeoutMs: run.bounded(REQUEST_TIMEOUT_MS),
             isFirstTry: tries === 1,
           });
@@ -316,6 +316,12 @@ class UploadPool {
       return { kind: isRefused ? 'hopeless' : 'failed', reason: failure.message };
     }
   }
+}
+
+function urlOf(source: Source): { audioUrl: string } {
+  if ('url' in source) return { audioUrl: source.url };
+  if (source.at.kind === 'object' && source.at.signed) return { audioUrl: source.at.signed.url };
+  throw new Error('not yet');
 }
 
 /** Whether a failed request is proved to have cost nothing. */

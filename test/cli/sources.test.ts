@@ -13,7 +13,7 @@ describe('sources from arguments', () => {
       rules,
     );
     expect(sources.map(({ label }) => label)).toEqual(urls(6));
-    expect(sources[0]?.url).toContain('sesame');
+    expect(sources[0]).toMatchObject({ url: expect.stringContaining('sesame') as string });
   });
 
   it('are refused where two are the same file under two signatures, with their numbers', async () => {

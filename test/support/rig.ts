@@ -19,10 +19,10 @@ import {
 } from '../../src/contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 import { ALIAS_MEMO, RECORD_MEMO, recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
-import type { Source, TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
+import type { Source, UrlSource, TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { localAddress, openClient } from '../../src/temporal/connection.js';
-import { taskQueueFor, trainingWorkflowId, urlIdentity } from '../../src/temporal/identity.js';
+import { sourceIdentity, taskQueueFor, trainingWorkflowId } from '../../src/temporal/identity.js';
 import { waitUntil } from './waitUntil.js';
 
 export const SPEED = 100;
@@ -73,9 +73,9 @@ export interface Rig {
    */
   learn(): Promise<Training>;
   /** The tracks as sources that no other training has. */
-  sourcesOf(mark: string): Source[];
+  sourcesOf(mark: string): UrlSource[];
   /** The training that a corrected name and sources find; undefined where there is no such alias. */
-  aliasOf(name: string, sources: { url: string }[]): Promise<string | undefined>;
+  aliasOf(name: string, sources: Source[]): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
@@ -153,7 +153,7 @@ export async function createRig(
       const id = trainingWorkflowId({
         origin: sandbox.url,
         name,
-        sources: sources.map(({ url }) => urlIdentity(url)),
+        sources: sources.map(sourceIdentity),
       });
       const { memo } = await opened.client.workflow.getHandle(recordIdFor(id)).describe();
       return memo?.[ALIAS_MEMO] as string | undefined;

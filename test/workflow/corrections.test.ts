@@ -70,7 +70,7 @@ const rejected = (name: string): FaultRule[] => [
 ];
 
 function sessionsOf(training: Training): number {
-  const urls = new Set(training.input.sources.map(({ url }) => url));
+  const urls = new Set(training.input.sources.flatMap((source) => ('url' in source ? [source.url] : [])));
   return rig.sandbox
     .report()
     .sessions.filter(({ uploads }) => uploads.some(({ audioUrl }) => urls.has(audioUrl))).length;

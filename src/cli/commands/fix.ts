@@ -7,7 +7,7 @@ import type { Correction, CorrectionAction } from '../../contract/correction.js'
 import { FLAGS } from '../../contract/fixFlags.js';
 import type { FileProgress } from '../../contract/progress.js';
 import type { Source } from '../../contract/training.js';
-import { urlIdentity } from '../../temporal/identity.js';
+import { sourceIdentity } from '../../temporal/identity.js';
 import { readSettings } from '../../temporal/settings.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
@@ -173,16 +173,17 @@ function numbered(replacements: Replacement[], snapshot: Snapshot): NonNullable<
   const files = filesOf(snapshot);
   const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
   for (const [index, { file, source }] of named.entries()) {
-    const identity = urlIdentity(source.url);
+    const identity = sourceIdentity(source);
+    const isSame = ({ label, sha256 }: FileProgress): boolean =>
+      'url' in source
+        ? // Of another URL only the label is known, which has no query.
+          sha256 === undefined && label === source.label && identity.endsWith('?')
+        : sha256 === source.sha256;
     const twin =
-      named.slice(0, index).find((other) => urlIdentity(other.source.url) === identity)?.file ??
-      // Of the other files only the label is known, which has no query.
+      named.slice(0, index).find((other) => sourceIdentity(other.source) === identity)?.file ??
       files?.find(
-        ({ number, label, state }) =>
-          state !== 'dropped' &&
-          label === source.label &&
-          identity.endsWith('?') &&
-          !named.some((one) => one.file === number),
+        (other) =>
+          other.state !== 'dropped' && isSame(other) && !named.some((one) => one.file === other.number),
       )?.number;
     if (twin === undefined) continue;
     throw new UsageError(

@@ -23,7 +23,7 @@ import { receiptWords } from '../draw.js';
 import { Exit, exitOfEnd, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
-import { modelOfRecord } from '../../library/snapshot.js';
+import { modelOfRecord, savedClips } from '../../library/snapshot.js';
 import { sourcesFrom } from '../../library/sources.js';
 import { connectOrSay, pathFrom } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
@@ -182,7 +182,7 @@ async function wishOf(
   if (saved !== undefined && sessionId !== undefined) {
     session = {
       sessionId,
-      clips: matchClips(sources, saved.clips),
+      clips: matchClips(sources, savedClips(saved)),
       openedAt: openingOf(saved.startedAt, saved.receipt.create.attempts),
     };
   } else if (sessionId !== undefined) {
