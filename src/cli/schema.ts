@@ -51,7 +51,7 @@ const phase = schemaOf<Phase>()(
   z.enum(['preparing', 'uploading', 'creating', 'training', 'done', 'failed', 'cancelled']),
 );
 const fileState = schemaOf<FileState>()(
-  z.enum(['waiting', 'uploading', 'processing', 'overdue', 'ready', 'failed', 'dropped']),
+  z.enum(['waiting', 'staging', 'uploading', 'processing', 'overdue', 'ready', 'failed', 'dropped']),
 );
 const status = schemaOf<TrainingStatus>()(
   z.enum(['running', 'completed', 'failed', 'cancelled', 'terminated', 'timed-out']),
@@ -83,12 +83,14 @@ const attentionKind = schemaOf<AttentionKind>()(
   ]),
 );
 
+const sha256 = optionalText.meta({ description: 'Of the bytes of a local file; 64 hex digits.' });
 const timelineEntry = schemaOf<TimelineEntry>()(z.strictObject({ at: time, text }));
 const clip = schemaOf<Clip>()(
   z.strictObject({
     clipId: text,
     file: count.meta({ description: 'Number of the file, from 1.' }),
-    source: text.meta({ description: 'Without query.' }),
+    source: text.meta({ description: 'A URL without its query, or the path of a local file.' }),
+    sha256,
   }),
 );
 
@@ -147,6 +149,7 @@ const file = schemaOf<FileProgress>()(
   z.strictObject({
     number: count,
     label: text,
+    sha256,
     state: fileState,
     tries: count,
     taskId: optionalText,
@@ -156,7 +159,7 @@ const file = schemaOf<FileProgress>()(
   }),
 );
 const upload = schemaOf<UploadedFile>()(
-  z.strictObject({ file: count, label: text, taskId: optionalText, clipId: optionalText }),
+  z.strictObject({ file: count, label: text, sha256, taskId: optionalText, clipId: optionalText }),
 );
 
 const facts = {
