@@ -13,8 +13,8 @@ for (const stream of [process.stdout, process.stderr]) {
 
 process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  stdin: process.stdin,
   cwd: process.cwd(),
 });

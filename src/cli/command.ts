@@ -3,6 +3,7 @@
  */
 import { Argument, type Command, Option } from 'commander';
 import { notEmpty, seconds } from './arguments.js';
+import type { Snapshot } from '../library/snapshot.js';
 import type { Io } from './output.js';
 
 /** A call of a command, parsed. */
@@ -15,6 +16,8 @@ export interface Call<Flags, Args extends unknown[]> {
   io: Io;
   /** Runs another command line, in this process. @returns its exit code. */
   main: (argv: string[], io: Io) => Promise<number>;
+  /** All commands. */
+  groups: readonly CommandGroup[];
 }
 
 export interface Example {
@@ -38,6 +41,10 @@ export interface CommandDefinition<Flags = object, Args extends unknown[] = unkn
   examples: Example[];
   /** With `--json` it writes records one by one, with `end` as the last; else one document. */
   isStream?: true;
+  /** Neither in help nor in the documents: for programs of ours. */
+  isHidden?: boolean;
+  /** Of a command with an `id`: which trainings it is for, where none is named. Default: all. */
+  isFor?: (training: Snapshot) => boolean;
   /** What commander needs beside. */
   configure?: (command: Command) => void;
   /** @returns the exit code; undefined is 0. */
@@ -64,4 +71,7 @@ export const wait = (): Option =>
 export const detach = (): Option => new Option('--detach', 'do not follow');
 export const record = (): Option => new Option('--record <dir>', 'keep redacted exchanges with the API');
 export const id = (): Argument =>
-  new Argument('<id>', 'workflow id, a unique prefix of it, session id, or model name').argParser(notEmpty);
+  new Argument(
+    '[id]',
+    'workflow id, a unique prefix of it, session id, or model name (default: asked for on a terminal)',
+  ).argParser(notEmpty);

@@ -98,16 +98,15 @@ export function statusLines(
 /** A table of trainings, one a line. */
 export function listLines(trainings: Snapshot[]): string[] {
   if (trainings.length === 0) return ['No trainings yet.'];
-  const rows = trainings.map(({ workflowId, status, memo }) => [
-    workflowId,
-    memo.attention === undefined
-      ? status === 'running'
-        ? memo.phase
-        : status
-      : `waits: ${memo.attention.kind}`,
-    memo.modelId ?? '',
-  ]);
-  return columns(rows);
+  return columns(
+    trainings.map((training) => [training.workflowId, stateWords(training), training.memo.modelId ?? '']),
+  );
+}
+
+/** The state of a training in a word or two, from its memo. */
+export function stateWords({ status, memo: { attention, phase } }: Snapshot): string {
+  if (attention !== undefined) return `waits: ${attention.kind}`;
+  return status === 'running' ? phase : status;
 }
 
 /** Ids are there to be copied: a narrow terminal wraps them rather than losing their end. */
@@ -380,7 +379,7 @@ function timeOf(iso: string): string {
 }
 
 /** Names, labels and answers come from outside: they must not move the cursor. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ');
 }
 

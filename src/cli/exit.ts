@@ -25,6 +25,11 @@ export class CommandError extends TunesmithError {
   readonly code = 'COMMAND_FAILED';
 }
 
+/** Somebody left a question unanswered. Nothing was done; exit code 130. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
+
 /** Exit code of a training that ended without a model. */
 export function exitOfEnd(verdict: ChargeVerdict): Exit {
   switch (verdict) {

@@ -21,7 +21,11 @@ name where only one fits. Data goes to stdout, everything for people to stderr; 
 with a session, corrections.`;
 
 /** The whole page, in Markdown. */
-export function manual(groups: readonly CommandGroup[]): string {
+export function manual(all: readonly CommandGroup[]): string {
+  const groups = all.map(({ title, commands: every }) => ({
+    title,
+    commands: every.filter(({ isHidden }) => isHidden !== true),
+  }));
   const parser = createParser(groups, { ...process, env: {} }, () => Promise.resolve());
   const commands = groups.flatMap((group) => group.commands);
   const pages = commands.map((definition) => {

@@ -64,9 +64,9 @@ function add(
   program: string,
   run: (definition: CommandDefinition, parsed: Parsed) => Promise<void>,
 ): void {
-  const { name, summary, options = [], examples, configure } = definition;
+  const { name, summary, options = [], examples, configure, isHidden = false } = definition;
   const command = parser
-    .command(name)
+    .command(name, { hidden: isHidden })
     .helpGroup(`${title}:`)
     .summary(summary)
     .description(describe(definition))

@@ -7,7 +7,7 @@ import { SettingsError } from '../temporal/settings.js';
 import type { CommandDefinition } from './command.js';
 import { COMMAND_GROUPS } from './commands/index.js';
 import { asCalled, type JsonFlag } from './commands/common.js';
-import { Exit, UsageError } from './exit.js';
+import { Exit, InterruptedError, UsageError } from './exit.js';
 import { endJson, type Io, programIn } from './output.js';
 import { createParser } from './parser.js';
 
@@ -22,7 +22,8 @@ export async function main(argv: string[], io: Io): Promise<number> {
   const parser = createParser(COMMAND_GROUPS, own, async (command, { args, flags }) => {
     called.command = command;
     called.isJson = (flags as JsonFlag).json === true;
-    exit = (await command.run({ args, flags, argv: typed, io: own, main })) ?? Exit.done;
+    exit =
+      (await command.run({ args, flags, argv: typed, io: own, main, groups: COMMAND_GROUPS })) ?? Exit.done;
   });
   try {
     await parser.parseAsync(typed, { from: 'user' });
@@ -44,6 +45,7 @@ function withoutLabelFromUrl(argv: string[]): string[] {
 
 /** What went wrong, in a sentence; never a stack trace. */
 function explain(error: unknown, io: Io): { exit: Exit; message: string } {
+  if (error instanceof InterruptedError) return { exit: Exit.interrupted, message: 'interrupted' };
   // Said already, by the parser.
   if (error instanceof CommanderError) return { exit: Exit.usage, message: error.message };
   const message = asCalled(error instanceof Error ? error.message : String(error), io);

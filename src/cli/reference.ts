@@ -18,7 +18,8 @@ const MEANINGS: Record<keyof typeof Exit, string> = {
   parked: 'parked: needs a person (not charged, or charged and known)',
   chargeUnknown: 'parked or ended with the charge unknown',
   stillRunning: 'still running: detached, or --wait ran out',
-  interrupted: 'interrupted by Ctrl-C while following; the training goes on',
+  interrupted:
+    'interrupted by Ctrl-C while following, where the training goes on, or at a question, where nothing was done',
 };
 
 export const EXIT_CODES: readonly Entry[] = (Object.keys(Exit) as (keyof typeof Exit)[]).map((name) => ({

@@ -3,8 +3,19 @@
  * started where it is needed.
  */
 import type { Affinity } from '../contract/affinity.js';
-import { describeMismatch, ensureBackground, findBackground } from '../temporal/background.js';
-import { configuredAddress, localAddress, openClient, type TemporalAddress } from '../temporal/connection.js';
+import {
+  type Background,
+  describeMismatch,
+  ensureBackground,
+  findBackground,
+} from '../temporal/background.js';
+import {
+  configuredAddress,
+  localAddress,
+  type OpenClient,
+  openClient,
+  type TemporalAddress,
+} from '../temporal/connection.js';
 import type { Settings } from '../temporal/settings.js';
 import { Account } from './account.js';
 import { NoApiKeyError, UnreachableError, UsageError, WorkerMismatchError } from './errors.js';
@@ -117,6 +128,38 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
     isOwn: true,
     ...(background.worker === undefined ? {} : { worker: background.worker }),
     uiOf: (workflowId, runId) => runPage(background.uiUrl, address.namespace, workflowId, runId),
+    close: () => opened.close(),
+  };
+}
+
+/** What is there to be looked at in a moment, with nothing started and nothing said. */
+export interface Glimpse {
+  client: OpenClient['client'];
+  trainings: Trainings;
+  /** Of our own server; absent where another is configured. */
+  background?: Background;
+  close(): Promise<void>;
+}
+
+/**
+ * As `connect`, for a look that must be quick and change nothing.
+ *
+ * @param timeoutMs how long to try, ms.
+ * @returns undefined where no server of our own runs.
+ * @throws the SDK's error where the configured one does not answer in that time.
+ */
+export async function glimpse(settings: Settings, timeoutMs: number): Promise<Glimpse | undefined> {
+  const background = settings.temporal === undefined ? await findBackground(settings) : undefined;
+  if (settings.temporal === undefined && background === undefined) return undefined;
+  const address =
+    settings.temporal === undefined
+      ? localAddress(background?.address ?? '')
+      : configuredAddress(settings.temporal);
+  const opened = await openClient(address, timeoutMs);
+  return {
+    client: opened.client,
+    trainings: new Trainings(opened.client),
+    ...(background === undefined ? {} : { background }),
     close: () => opened.close(),
   };
 }

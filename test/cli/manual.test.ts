@@ -11,7 +11,9 @@ import { main } from '../../src/cli/program.js';
 import { createParser, type Parsed } from '../../src/cli/parser.js';
 import { wordsOf } from '../support/shellWords.js';
 
-const COMMANDS = COMMAND_GROUPS.flatMap(({ commands }) => commands);
+const COMMANDS = COMMAND_GROUPS.flatMap(({ commands }) => commands).filter(
+  ({ isHidden }) => isHidden !== true,
+);
 const NAMES = COMMANDS.map(({ name }) => name);
 const EXAMPLES = COMMANDS.flatMap(({ name, examples }) => examples.map((example) => ({ name, ...example })));
 

@@ -9,13 +9,13 @@ import { receiptWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { type JsonFlag, withTraining } from './common.js';
+import { isRunning, type JsonFlag, withTraining } from './common.js';
 
 const LOOK_EVERY_MS = 250;
 /** Looks in a row that no worker answers. */
 const PATIENT_LOOKS = 2;
 
-export const cancelCommand = defineCommand<JsonFlag, [string]>({
+export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   name: 'cancel',
   summary: 'cancel a training, and say what is spent',
   description: [
@@ -24,7 +24,8 @@ export const cancelCommand = defineCommand<JsonFlag, [string]>({
   arguments: [id()],
   options: [json()],
   examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
-  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel),
+  isFor: isRunning,
+  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel, isRunning),
 });
 
 async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {

@@ -2,8 +2,11 @@
  * Client side: what several commands do alike: find the server and the training, say what the user must know.
  */
 import { isAbsolute, resolve } from 'node:path';
+import { search } from '@inquirer/prompts';
 import { readSettings, type Settings } from '../../temporal/settings.js';
 import { connect, type Connected, type ConnectOptions } from '../../library/connect.js';
+import { ask, canAsk } from '../ask.js';
+import { printable, stateWords } from '../draw.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output, programIn } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
@@ -12,21 +15,72 @@ export interface JsonFlag {
   json?: boolean;
 }
 
-/** Connects, finds the training that an id means, and acts on it. */
+/**
+ * Connects, finds the training that an id means, and acts on it. Without an id somebody at the terminal picks one.
+ *
+ * @param isFor which trainings are there to be picked. Default: all.
+ * @throws UsageError where there is neither an id nor somebody to ask.
+ */
 export async function withTraining(
-  id: string,
+  id: string | undefined,
   flags: JsonFlag,
   io: Io,
   act: (connected: Connected, workflowId: string, output: Output) => Promise<number>,
+  isFor?: (training: Snapshot) => boolean,
 ): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
+  if (id === undefined && !canAsk(io)) {
+    throw new UsageError(
+      'Say which training: its id, a unique prefix of it, its session id, or the model’s name. `tunesmith list` shows them all. (On a terminal it would be asked.)',
+    );
+  }
   const connected = await connectOrSay(settings, output, io, { purpose: 'if-state' });
   try {
-    return await act(connected, await connected.trainings.resolve(id), output);
+    const { trainings } = connected;
+    const workflowId =
+      id === undefined ? await pick(await trainings.list(), io, isFor) : await trainings.resolve(id);
+    return await act(connected, workflowId, output);
   } finally {
     await connected.close();
   }
+}
+
+export function isRunning({ status }: Snapshot): boolean {
+  return status === 'running';
+}
+
+/** @throws UsageError where there is nothing to pick; InterruptedError where nobody does. */
+async function pick(
+  all: Snapshot[],
+  io: Io,
+  isFor: (training: Snapshot) => boolean = () => true,
+): Promise<string> {
+  const fitting = all.filter(isFor);
+  if (fitting.length === 0) {
+    throw new UsageError(
+      all.length === 0
+        ? 'There is no training yet. Start one with `tunesmith train`.'
+        : `None of the ${all.length} trainings is one for this command now. \`tunesmith list\` shows them all.`,
+    );
+  }
+  return ask(io, (context) =>
+    search(
+      {
+        message: 'Which training?',
+        pageSize: Math.min(12, Math.max(3, (io.stderr.rows || 24) - 4)),
+        source: (term = '') =>
+          fitting.map(choiceOf).filter(({ name }) => name.toLowerCase().includes(term.trim().toLowerCase())),
+      },
+      context,
+    ),
+  );
+}
+
+function choiceOf(training: Snapshot): { value: string; name: string; short: string } {
+  const { workflowId, memo } = training;
+  const name = printable(memo.name);
+  return { value: workflowId, name: `${name} · ${stateWords(training)} · ${workflowId}`, short: workflowId };
 }
 
 /** @throws UsageError where nothing was ever started. */

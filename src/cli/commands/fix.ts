@@ -31,7 +31,7 @@ interface FixFlags extends FollowFlags {
   acceptSecondCharge?: boolean;
 }
 
-export const fixCommand = defineCommand<FixFlags, [string]>({
+export const fixCommand = defineCommand<FixFlags, [string?]>({
   name: 'fix',
   summary: 'answer a training that waits for you, then follow it',
   description: [
@@ -75,48 +75,59 @@ export const fixCommand = defineCommand<FixFlags, [string]>({
     },
     { line: 'fix "Night Drive" --give-up', does: 'end it' },
   ],
+  isFor: waits,
   run: ({ args: [id], flags, io }) => fix(id, flags, io),
 });
 
-async function fix(id: string, flags: FixFlags, io: Io): Promise<number> {
+function waits({ status, memo }: Snapshot): boolean {
+  return status === 'running' && memo.attention !== undefined;
+}
+
+async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<number> {
   const action = actionOf(flags);
   // Looked at before anything is sent, like the sources of `train`.
   const { allowPrivateUrls } = readSettings(io.env);
   const warn = new Output(io, flags.json === true).say;
   const replacements = await replacementsOf(flags.replace ?? [], { allowPrivateUrls, warn });
-  return withTraining(id, flags, io, async (connected, workflowId, output) => {
-    const snapshot = await connected.trainings.look(workflowId);
-    const { memo, progress, status } = snapshot;
-    const attention = progress === undefined ? memo.attention : progress.attention;
-    if (status !== 'running' || attention === undefined) {
-      throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
-    }
-    const correction: Correction = {
-      attentionId: attention.id,
-      action,
-      ...(flags.rename === undefined ? {} : { name: flags.rename }),
-      ...(flags.replace === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
-      ...(flags.drop === undefined
-        ? {}
-        : { files: flags.drop.map((file) => numberOf(file, filesOf(snapshot))) }),
-      ...(flags.maxCredits === undefined ? {} : { maxCredits: flags.maxCredits }),
-      ...(flags.acceptSecondCharge === undefined ? {} : { acceptSecondCharge: flags.acceptSecondCharge }),
-    };
-    if (action === 'newSession' && attention.options.includes(action)) {
-      const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
-      output.say(
-        `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
-      );
-    }
-    try {
-      await connected.trainings.correct(workflowId, correction);
-    } catch (error) {
-      if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
-      throw error;
-    }
-    output.say(`Taken: ${action} for ${attention.kind}.`);
-    return followTo(workflowId, connected, output, flags, io);
-  });
+  return withTraining(
+    id,
+    flags,
+    io,
+    async (connected, workflowId, output) => {
+      const snapshot = await connected.trainings.look(workflowId);
+      const { memo, progress, status } = snapshot;
+      const attention = progress === undefined ? memo.attention : progress.attention;
+      if (status !== 'running' || attention === undefined) {
+        throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
+      }
+      const correction: Correction = {
+        attentionId: attention.id,
+        action,
+        ...(flags.rename === undefined ? {} : { name: flags.rename }),
+        ...(flags.replace === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
+        ...(flags.drop === undefined
+          ? {}
+          : { files: flags.drop.map((file) => numberOf(file, filesOf(snapshot))) }),
+        ...(flags.maxCredits === undefined ? {} : { maxCredits: flags.maxCredits }),
+        ...(flags.acceptSecondCharge === undefined ? {} : { acceptSecondCharge: flags.acceptSecondCharge }),
+      };
+      if (action === 'newSession' && attention.options.includes(action)) {
+        const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
+        output.say(
+          `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
+        );
+      }
+      try {
+        await connected.trainings.correct(workflowId, correction);
+      } catch (error) {
+        if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
+        throw error;
+      }
+      output.say(`Taken: ${action} for ${attention.kind}.`);
+      return followTo(workflowId, connected, output, flags, io);
+    },
+    waits,
+  );
 }
 
 /** @throws UsageError where the flags do not name exactly one correction. */

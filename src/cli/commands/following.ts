@@ -11,14 +11,14 @@ import { exitOf, follow } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { asCalled, type JsonFlag, sayIfNoWorker, withTraining } from './common.js';
+import { asCalled, isRunning, type JsonFlag, sayIfNoWorker, withTraining } from './common.js';
 
 export interface FollowFlags extends JsonFlag {
   detach?: boolean;
   wait?: number;
 }
 
-export const watchCommand = defineCommand<FollowFlags, [string]>({
+export const watchCommand = defineCommand<FollowFlags, [string?]>({
   name: 'watch',
   summary: 'follow a training',
   arguments: [id()],
@@ -31,13 +31,18 @@ export const watchCommand = defineCommand<FollowFlags, [string]>({
       does: 'ten minutes at most, a JSON record for each change',
     },
   ],
+  isFor: isRunning,
   run: ({ args: [id], flags, io }) =>
-    withTraining(id, flags, io, (connected, workflowId, output) =>
-      followTo(workflowId, connected, output, flags, io),
+    withTraining(
+      id,
+      flags,
+      io,
+      (connected, workflowId, output) => followTo(workflowId, connected, output, flags, io),
+      isRunning,
     ),
 });
 
-export const resultCommand = defineCommand<JsonFlag, [string]>({
+export const resultCommand = defineCommand<JsonFlag, [string?]>({
   name: 'result',
   summary: 'the result of a training',
   description: ['Exits by the training: 7 while it runs.'].join('\n\n'),

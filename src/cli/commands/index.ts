@@ -4,6 +4,7 @@
 import type { CommandGroup } from '../command.js';
 import { auditCommand } from './audit.js';
 import { cancelCommand } from './cancel.js';
+import { completeCommand, completionCommand } from './completion.js';
 import { fixCommand } from './fix.js';
 import { resultCommand, watchCommand } from './following.js';
 import { listCommand, modelsCommand, statusCommand } from './looks.js';
@@ -17,4 +18,5 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { title: 'Models and money', commands: [modelsCommand, auditCommand] },
   { title: 'Server and worker', commands: [upCommand, downCommand, workerCommand] },
   { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
+  { title: 'Set up', commands: [completionCommand, completeCommand] },
 ];

@@ -17,7 +17,7 @@ interface LookFlags extends JsonFlag {
   exitStatus?: boolean;
 }
 
-export const statusCommand = defineCommand<LookFlags, [string]>({
+export const statusCommand = defineCommand<LookFlags, [string?]>({
   name: 'status',
   summary: 'one look at a training',
   description: [
@@ -59,7 +59,7 @@ export const modelsCommand = defineCommand<JsonFlag>({
   run: ({ flags, io }) => models(flags, io),
 });
 
-async function status(id: string, flags: LookFlags, io: Io): Promise<number> {
+async function status(id: string | undefined, flags: LookFlags, io: Io): Promise<number> {
   return withTraining(id, flags, io, async (connected, workflowId, output) => {
     const snapshot = await connected.trainings.look(workflowId);
     output.json(recordOf(snapshot));

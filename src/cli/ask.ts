@@ -1,0 +1,54 @@
+/**
+ * Client side: questions at the terminal. They stand on stderr, since stdout is data, and leave stdin as it was, so that
+ * the process can end.
+ */
+import { InterruptedError } from './exit.js';
+import type { Io } from './output.js';
+
+/** What a prompt of @inquirer/prompts wants beside its question. */
+export interface PromptContext {
+  input: NodeJS.ReadStream;
+  output: NodeJS.WriteStream;
+  signal: AbortSignal;
+}
+
+/** Whether somebody sits there. */
+export function canAsk({ stdin, stderr, env }: Io): boolean {
+  return stdin?.isTTY === true && stderr.isTTY && env['TERM'] !== 'dumb';
+}
+
+/**
+ * Asks one question; only where `canAsk`.
+ *
+ * @param prompt e.g. `(context) => confirm({ message: 'Go on?' }, context)`.
+ * @throws InterruptedError where it is answered by Ctrl-C, by Ctrl-D or by a terminal that went away.
+ */
+export async function ask<T>(
+  { stdin, stderr }: Io,
+  prompt: (context: PromptContext) => Promise<T>,
+): Promise<T> {
+  if (stdin === undefined) throw new InterruptedError();
+  const gone = new AbortController();
+  const end = (): void => {
+    gone.abort();
+  };
+  // A prompt hears Ctrl-C only. At the end of its input it would wait for ever, and the process end in the middle of it.
+  const onKey = (_: unknown, key: { name?: string; ctrl?: boolean } | undefined): void => {
+    if (key?.ctrl === true && key.name === 'd') end();
+  };
+  stdin.ref();
+  stdin.on('keypress', onKey).once('end', end).once('close', end);
+  try {
+    return await prompt({ input: stdin, output: stderr, signal: gone.signal });
+  } catch (error) {
+    if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
+      throw new InterruptedError();
+    }
+    throw error;
+  } finally {
+    stdin.off('keypress', onKey).off('end', end).off('close', end);
+    stdin.pause();
+    // A terminal that was read from keeps a process alive.
+    stdin.unref();
+  }
+}
