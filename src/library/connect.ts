@@ -2,6 +2,7 @@
  * Client side: the Temporal server that a command talks to: the configured one, or our own in the background, which is
  * started where it is needed.
  */
+import type { Client } from '@temporalio/client';
 import type { Affinity } from '../contract/affinity.js';
 import {
   type Background,
@@ -21,11 +22,12 @@ import { Account } from './account.js';
 import { NoApiKeyError, UnreachableError, UsageError, WorkerMismatchError } from './errors.js';
 import { Trainings } from './trainings.js';
 
-/** An open connection to the server in use. */
-export interface Connected {
+/** What can be said to a server. */
+export interface Connection {
+  /** Absent where a caller's client is used. */
+  address?: TemporalAddress;
   trainings: Trainings;
   account: Account;
-  address: TemporalAddress;
   /** Whether the server is our own in the background. */
   isOwn: boolean;
   /** Of our own server: whose work its worker does; absent where it has none. */
@@ -33,6 +35,11 @@ export interface Connected {
   /** Page of a run in the Web UI; undefined where the UI's address is not known. */
   uiOf(workflowId: string, runId: string): string | undefined;
   close(): Promise<void>;
+}
+
+/** An open connection to the server in use. */
+export interface Connected extends Connection {
+  address: TemporalAddress;
 }
 
 export interface ConnectOptions {
@@ -53,6 +60,17 @@ export async function connect(settings: Settings, options: ConnectOptions): Prom
   return settings.temporal === undefined
     ? connectOwn(settings, options)
     : connectConfigured(settings.temporal, options);
+}
+
+/** @param client of a caller, who also closes it. */
+export function connectionOf(client: Client): Connection {
+  return {
+    trainings: new Trainings(client),
+    account: new Account(client),
+    isOwn: false,
+    uiOf: () => undefined,
+    close: () => Promise.resolve(),
+  };
 }
 
 async function connectConfigured(

@@ -102,6 +102,32 @@ export function knownSession(
   };
 }
 
+/** A session that is to be gone on with, as far as the caller knows it. */
+export interface NamedSession extends Omit<AdoptedSession, 'clips'> {
+  /** Absent: those that the server remembers. */
+  clips?: AdoptedSession['clips'];
+}
+
+/** The session with what the server remembers of it: clips where none are named, uploads under way, its age. */
+export function recalled(
+  { sessionId, clips: named, tasks: underWay = [], openedAt }: NamedSession,
+  sources: readonly Source[],
+  known: KnownSession | undefined,
+): AdoptedSession {
+  const clips = named ?? matchClips(sources, known?.clips ?? []);
+  const tasks = [...underWay, ...matchTasks(sources, known?.tasks ?? [])].filter(
+    ({ file }, index, all) =>
+      !clips.some((clip) => clip.file === file) && all.findIndex((one) => one.file === file) === index,
+  );
+  const opened = known?.openedAt ?? openedAt;
+  return {
+    sessionId,
+    clips,
+    ...(tasks.length === 0 ? {} : { tasks }),
+    ...(opened === undefined ? {} : { openedAt: opened }),
+  };
+}
+
 function tasksIn({ uploads }: Snapshot['memo']): KeptTask[] {
   return uploads.flatMap(({ taskId, clipId, ...upload }) =>
     taskId === undefined || clipId !== undefined ? [] : [{ taskId, ...madeOf(upload) }],

@@ -38,6 +38,7 @@ import {
   UsageError,
 } from './errors.js';
 import { Records } from './records.js';
+import { type KnownSession, knownSession } from './sessions.js';
 import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord } from './snapshot.js';
 
 /** A worker that is there answers a query in milliseconds; without one the query hangs until its deadline. */
@@ -45,7 +46,7 @@ const QUERY_DEADLINE_MS = 1_200;
 const UPDATE_DEADLINE_MS = 10_000;
 
 /** What became of the wish to train. */
-export interface StartedTraining {
+export interface StartOutcome {
   workflowId: string;
   /** `attached`: it runs already. `found`: it has ended, see the snapshot. */
   how: 'started' | 'attached' | 'found';
@@ -81,7 +82,7 @@ export class Trainings {
    * @throws TrainingOpenError where a second training is asked for while the newest is open; SessionTakenError where
    *   another training that is open has the session that is to be adopted.
    */
-  async start(input: TrainCustomModelInput, again?: string | true): Promise<StartedTraining> {
+  async start(input: TrainCustomModelInput, again?: string | true): Promise<StartOutcome> {
     const identity = {
       origin: input.origin,
       name: input.name,
@@ -183,6 +184,12 @@ export class Trainings {
       all.push({ ...snapshotOf(info), startTime: info.startTime });
     }
     return all.sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
+  }
+
+  /** What this server remembers of a session. */
+  async knownSession(sessionId: string): Promise<KnownSession | undefined> {
+    const [trainings, records] = await Promise.all([this.list(), this.records.list()]);
+    return knownSession(sessionId, trainings, records);
   }
 
   /** The result of a training that has one, with what its receipt was settled to. Needs no worker. */
@@ -382,7 +389,7 @@ function optionsOf(input: TrainCustomModelInput): StoredOptions {
   };
 }
 
-function foundOf({ workflowId, isOpen, options }: Known, input: TrainCustomModelInput): StartedTraining {
+function foundOf({ workflowId, isOpen, options }: Known, input: TrainCustomModelInput): StartOutcome {
   return {
     workflowId,
     how: isOpen ? 'attached' : 'found',

@@ -13,7 +13,7 @@ import {
   type TrainingOptions,
 } from '../../contract/training.js';
 import { readSettings, type Settings } from '../../temporal/settings.js';
-import { knownSession, matchClips, matchTasks, openingOf } from '../../library/sessions.js';
+import { matchClips, openingOf, recalled } from '../../library/sessions.js';
 import { filesOfClips, namedClips, requireOneWay, savedSources, withClipSources } from '../adopt.js';
 import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
 import { defineCommand, detach, json, record, wait } from '../command.js';
@@ -311,22 +311,11 @@ async function withKnownSession(
   const { session, sources } = input;
   if (session === undefined) return input;
   const { sessionId } = session;
-  const [seen, records] = await Promise.all([trainings.list(), trainings.records.list()]);
-  const known = knownSession(sessionId, seen, records);
-  const clips = flags.clip === undefined ? matchClips(sources, known?.clips ?? []) : session.clips;
-  const tasks = matchTasks(sources, known?.tasks ?? []).filter(
-    ({ file }) => !clips.some((clip) => clip.file === file),
-  );
-  const next: TrainCustomModelInput = {
-    ...input,
-    session: {
-      ...session,
-      clips,
-      ...(tasks.length === 0 ? {} : { tasks }),
-      ...(known === undefined ? {} : { openedAt: known.openedAt }),
-    },
-  };
+  const known = await trainings.knownSession(sessionId);
+  const named = flags.clip === undefined ? { sessionId } : session;
+  const next = { ...input, session: recalled(named, sources, known) };
   requireBudget(next, uploadsOf(next));
+  const { clips } = next.session;
   output.say(clipsSentence(sessionId, clips, sources, known !== undefined || flags.clip !== undefined));
   return next;
 }

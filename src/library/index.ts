@@ -1,0 +1,61 @@
+/**
+ * `import { TrainingClient } from 'tunesmith'`: what programs use. Loads neither the worker nor the command line, and needs
+ * no API key where a Temporal server is configured.
+ *
+ * @module
+ */
+export {
+  type ModelRecord,
+  type StartOptions,
+  type TemporalServer,
+  TrainingClient,
+  type TrainingClientOptions,
+} from './client.js';
+export { type CorrectionRequest, type FollowOptions, StartedTraining, Training } from './training.js';
+export type { TrainingState } from './state.js';
+export type { NamedSession } from './sessions.js';
+export type { TrainingStatus } from './snapshot.js';
+export {
+  AmbiguousIdError,
+  AttentionNeededError,
+  CorrectionRefusedError,
+  NoApiKeyError,
+  NoWorkerError,
+  SessionTakenError,
+  TrainingEndedError,
+  TrainingNotFoundError,
+  TrainingOpenError,
+  TunesmithError,
+  UnreachableError,
+  UsageError,
+  WorkerFailedError,
+  WorkerMismatchError,
+} from './errors.js';
+export type { Correction, CorrectionAccepted, CorrectionAction } from '../contract/correction.js';
+export type {
+  Attention,
+  AttentionKind,
+  FileProgress,
+  FileState,
+  Phase,
+  TrainingFacts,
+  TrainingMemo,
+  TrainingProgress,
+  UploadedFile,
+} from '../contract/progress.js';
+export type { TrainingRecord } from '../contract/record.js';
+export {
+  type AdoptedSession,
+  type BadFilePolicy,
+  type ChargeVerdict,
+  type Clip,
+  CREATE_CREDITS,
+  type CreateAttempt,
+  type Receipt,
+  type Source,
+  type TimelineEntry,
+  type TrainCustomModelInput,
+  type TrainedModel,
+  TRAINING_DEFAULTS,
+  type TrainingOptions,
+} from '../contract/training.js';
