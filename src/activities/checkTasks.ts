@@ -6,6 +6,7 @@
 import { cancellationSignal } from '@temporalio/activity';
 import type { Affinity } from '../contract/affinity.js';
 import { ActivityFailureType } from '../contract/failures.js';
+import type { SongClip } from '../contract/song.js';
 import type { Mountsea, TaskStatus } from '../mountsea/types.js';
 import { requireOrigin } from './affinity.js';
 import { failureFrom, type Proof, whatItProves } from './classify.js';
@@ -21,16 +22,19 @@ const REPEATABLE = Object.values(ActivityFailureType).filter(
 export interface CheckTasksInput {
   affinity: Affinity;
   taskIds: string[];
+  /** The outcomes tell what there is of songs. */
+  withSongs?: boolean;
 }
 
 export type TaskOutcome =
   /** Not at an end. `status` is the word as it was sent, `not found` for a 404 (mountsea-api, quirk 16). */
-  | { taskId: string; kind: 'pending'; status: string; expected: boolean }
+  | { taskId: string; kind: 'pending'; status: string; expected: boolean; songs?: SongClip[] }
   | {
       taskId: string;
       kind: 'succeeded';
       clipIds: string[];
       models: { modelId: string; name?: string }[];
+      songs?: SongClip[];
       /** The payload, redacted and cut: it may have cost money. */
       raw: string;
     }
@@ -55,19 +59,27 @@ export function createCheckTasks({ mountsea, affinity }: ActivityDependencies) {
     const first = failed[0];
     if (first !== undefined && failed.length === looks.length)
       throw failureFrom(worst(failed, first), REPEATABLE);
-    return looks.map(({ outcome }) => outcome);
+    return looks.map(({ outcome, songs }) => {
+      const isTold = input.withSongs === true && songs !== undefined && songs.length > 0;
+      return isTold && (outcome.kind === 'pending' || outcome.kind === 'succeeded')
+        ? { ...outcome, songs }
+        : outcome;
+    });
   };
 }
 
 interface Look {
   outcome: TaskOutcome;
+  /** What the payload had of songs. */
+  songs?: SongClip[];
   /** Where the look failed. */
   proof?: Proof;
 }
 
 async function look(mountsea: Mountsea, taskId: string, signal: AbortSignal): Promise<Look> {
   try {
-    return { outcome: outcomeOf(taskId, await mountsea.status(taskId, { signal, timeoutMs: TIMEOUT_MS })) };
+    const task = await mountsea.status(taskId, { signal, timeoutMs: TIMEOUT_MS });
+    return { outcome: outcomeOf(taskId, task), songs: task.songs };
   } catch (error) {
     const proof = whatItProves(error);
 

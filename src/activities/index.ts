@@ -1,5 +1,5 @@
 /**
- * Worker process: the activities of a training, one file a side effect. Everything they need of the outside is given
+ * Worker process: the activities of trainings and songs, one file a side effect. Everything they need of the outside is given
  * to `createActivities`; workflows see them by type only.
  */
 import { currentAffinity } from './affinity.js';
@@ -14,6 +14,12 @@ import { createSaveTraining } from './saveTraining.js';
 import { createSettleReceipt } from './settleReceipt.js';
 import { createReportSend, createRequestSend } from './sendGate.js';
 import { createSubmitTraining } from './submitTraining.js';
+import {
+  createLookBeforeSong,
+  createReadSongLedger,
+  createReadSongTerms,
+  createSubmitSong,
+} from './songs.js';
 import { createUploadClip } from './uploadClip.js';
 
 export type { ActivityDependencies } from './dependencies.js';
@@ -39,6 +45,10 @@ export function createActivities(given: ActivityDependencies) {
     saveTraining: createSaveTraining(dependencies),
     settleReceipt: createSettleReceipt(dependencies),
     readAccount: createReadAccount(dependencies),
+    lookBeforeSong: createLookBeforeSong(dependencies),
+    submitSong: createSubmitSong(dependencies),
+    readSongLedger: createReadSongLedger(dependencies),
+    readSongTerms: createReadSongTerms(dependencies),
   };
 }
 

@@ -7,7 +7,7 @@ import { cancellationSignal } from '@temporalio/activity';
 import { type AccountFacts, NO_FACTS } from '../contract/account.js';
 import type { Affinity } from '../contract/affinity.js';
 import { ActivityFailureType } from '../contract/failures.js';
-import type { LedgerLook, SessionStatus, Witnesses } from '../contract/money.js';
+import type { CreateRow, LedgerLook, SessionStatus, Witnesses } from '../contract/money.js';
 import { type BookedRow, bookedRowOf, isClosedChain } from '../money/ledger.js';
 import { UNKNOWN_TASK } from '../money/verdict.js';
 import { AnsweredError } from '../mountsea/errors.js';
@@ -150,14 +150,18 @@ async function ledgerLook(
   const uploads = rows
     .filter((row) => row.kind === 'upload' && row.at >= uploadsSince)
     .map(({ amount }) => amount);
+  const rowsOf = (wanted: BookedRow['kind']): CreateRow[] =>
+    rows
+      .filter(({ kind }) => kind === wanted)
+      .map(({ id, at: bookedAt, amount }) => ({ id, at: bookedAt, amount }))
+      .sort((a, b) => a.at - b.at);
+  const generates = rowsOf('generate');
   return {
     since,
     at,
     balance,
-    creates: rows
-      .filter(({ kind }) => kind === 'create')
-      .map(({ id, at: bookedAt, amount }) => ({ id, at: bookedAt, amount }))
-      .sort((a, b) => a.at - b.at),
+    creates: rowsOf('create'),
+    ...(generates.length === 0 ? {} : { generates }),
     unidentified: rows.filter(({ kind }) => kind === 'unidentified').length,
     ...(anchor === undefined ? {} : { isClosed: isClosedChain(rows, anchor, balance) }),
     uploads: {

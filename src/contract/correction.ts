@@ -29,7 +29,10 @@ export interface Correction {
   files?: number[];
   /** `retry` of a training that its own budget stopped: the new budget, credits. */
   maxCredits?: number;
-  /** `resendCreate` and `newSession` while the charge is unknown: the person accepts that it may be paid twice. */
+  /**
+   * `resendCreate` and `newSession`, and `retry` of a song, while the charge is unknown: the person accepts that it may be
+   * paid twice.
+   */
   acceptSecondCharge?: boolean;
 }
 

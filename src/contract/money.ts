@@ -13,7 +13,7 @@ export interface SessionStatus {
   models: { modelId: string; name?: string }[];
 }
 
-/** A ledger row that belongs to a create. */
+/** A ledger row that belongs to a create, or to a song. */
 export interface CreateRow {
   id: string;
   /** When Mountsea booked it, by its own clock. */
@@ -38,6 +38,8 @@ export interface LedgerLook {
    * between the two is missing. Absent without a baseline.
    */
   isClosed?: boolean;
+  /** Rows of songs of that time, oldest first. Absent in looks of an earlier release. */
+  generates?: CreateRow[];
   /** Upload rows of that time. */
   uploads: { count: number; total: number; dearest: number };
 }

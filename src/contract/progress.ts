@@ -31,7 +31,7 @@ export interface FileProgress {
   reason?: string;
 }
 
-/** Why a training waits. Kinds are fixed by the design, section 4. */
+/** Why a training or a song waits. Kinds of a training are fixed by the design, section 4. */
 export type AttentionKind =
   | 'bad-files'
   | 'create-rejected'
@@ -41,7 +41,11 @@ export type AttentionKind =
   | 'credentials'
   | 'credits'
   | 'account-limit'
-  | 'answer-unclear';
+  | 'answer-unclear'
+  // Of a song.
+  | 'song-rejected'
+  | 'song-failed'
+  | 'song-overdue';
 
 /** What a parked training needs. Answered by the update `correct` with this `id`. */
 export interface Attention {

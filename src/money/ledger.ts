@@ -9,7 +9,7 @@ export interface BookedRow {
   id: string;
   /** ms since 1970. */
   at: number;
-  kind: 'create' | 'upload' | 'other' | 'unidentified';
+  kind: 'create' | 'upload' | 'generate' | 'other' | 'unidentified';
   amount: number;
   before?: number;
   after?: number;
@@ -42,6 +42,7 @@ function kindOf(amount: number, apiPath = ''): BookedRow['kind'] {
   if (apiPath.trim() === '') return amount < 0 ? 'other' : 'unidentified';
   if (/customModel\/create\b/i.test(apiPath)) return 'create';
   if (/customModel\/upload\b/i.test(apiPath)) return 'upload';
+  if (/suno\/v\d+\/generate\b/i.test(apiPath)) return 'generate';
   return 'other';
 }
 

@@ -21,8 +21,12 @@ export function emptyReceipt(): Receipt {
   };
 }
 
-/** What all attempts together come to. `sends` counts also those that are no longer listed. */
-export function createReceipt(attempts: CreateAttempt[], sends: number): Receipt['create'] {
+/** What all attempts of a paid request together come to. `sends` counts also those that are no longer listed. */
+export function createReceipt<A extends CreateAttempt>(
+  attempts: A[],
+  sends: number,
+  what = 'create',
+): Omit<Receipt['create'], 'attempts'> & { attempts: A[] } {
   const newest = attempts.at(-1);
   const verdict = verdictOf(attempts);
   const credits = attempts.reduce((sum, attempt) => sum + (attempt.credits ?? 0), 0);
@@ -31,7 +35,7 @@ export function createReceipt(attempts: CreateAttempt[], sends: number): Receipt
     ...(credits > 0 ? { credits } : {}),
     sends,
     ...(attempts.some(({ provisional }) => provisional === true) ? { provisional: true } : {}),
-    evidence: newest?.evidence ?? ['create was not sent'],
+    evidence: newest?.evidence ?? [`${what} was not sent`],
     attempts: kept(attempts),
   };
 }
@@ -42,7 +46,7 @@ function verdictOf(attempts: CreateAttempt[]): ChargeVerdict {
 }
 
 /** Attempts that cost nothing go first; one that did is never left out. */
-function kept(attempts: CreateAttempt[]): CreateAttempt[] {
+function kept<A extends CreateAttempt>(attempts: A[]): A[] {
   const list = [...attempts];
   while (list.length > ATTEMPTS_KEPT) {
     const at = list.findIndex(({ verdict }) => verdict === 'not-charged');

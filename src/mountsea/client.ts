@@ -76,15 +76,9 @@ export function createMountsea(options: MountseaOptions): Mountsea {
     },
     upload: ({ sessionId, audioUrl }, request) =>
       start('/suno/v2/customModel/upload', { sessionId, audioUrl }, request),
-    create: ({ sessionId, clipIds, name }, request = {}) => {
-      const { beforeSend, mayWrite, onStep } = request;
-      return start(
-        '/suno/v2/customModel/create',
-        { sessionId, clipIds, name },
-        { ...unabortable(request), gate: compact({ beforeSend, mayWrite, onStep }) },
-      );
-    },
-    generate: (body, request) => start('/suno/v2/generate', body, unabortable(request)),
+    create: ({ sessionId, clipIds, name }, request) =>
+      start('/suno/v2/customModel/create', { sessionId, clipIds, name }, gated(request)),
+    generate: (body, request) => start('/suno/v2/generate', body, gated(request)),
     async status(taskId, request = {}) {
       const { value, json, reply } = await api.exchange(taskBody, {
         ...request,
@@ -148,8 +142,10 @@ function post(path: string, body?: unknown) {
 }
 
 /** Drops a signal that got in past the types: an abort would throw away the answer to a request that is paid for. */
-function unabortable(request: { timeoutMs?: number } | undefined): RequestOptions {
-  return request?.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs };
+function gated({ timeoutMs, beforeSend, mayWrite, onStep }: CreateOptions = {}): RequestOptions & {
+  gate: Gate;
+} {
+  return { ...compact({ timeoutMs }), gate: compact({ beforeSend, mayWrite, onStep }) };
 }
 
 interface Host {

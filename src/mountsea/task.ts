@@ -5,6 +5,7 @@
 import { compact } from './compact.js';
 import type { Redactor } from './redact.js';
 import { sentenceOf, type TaskBody } from './schemas.js';
+import type { SongClip } from '../contract/song.js';
 import type { TaskStatus, TaskWord } from './types.js';
 
 const WORDS: ReadonlySet<string> = new Set<TaskWord>([
@@ -22,6 +23,9 @@ const MODEL_ID = /chirp-custom:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi;
 /** In the order of trust: a field that says "clip" means the clip; `id` is documented; `audio_id` is a sibling's. */
 const CLIP_ID_FIELDS = ['clip_id', 'clipId', 'id', 'audio_id'];
 const CLIP_FIELDS = ['clip', 'clips'];
+/** Of a title and of styles; of an address. */
+const SONG_TEXT_LENGTH = 300;
+const SONG_URL_LENGTH = 2_000;
 const NAME_FIELDS = ['name', 'modelName', 'model_name', 'title'];
 
 /**
@@ -49,6 +53,7 @@ export function taskStatusOf(
     status: isTaskWord(word) ? word : 'unknown',
     statusText: redactor.line(body.status, STATUS_TEXT_LENGTH),
     clipIds: distinct(clipIdsIn(isEmpty(body.data) ? body.result : body.data)),
+    songs: songsIn(isEmpty(body.data) ? body.result : body.data),
     models: distinctModels(modelsIn(whole, undefined)),
     raw: redactor.raw(text),
   };
@@ -83,6 +88,46 @@ function idsOf(value: unknown): string[] {
   const id = typeof value === 'number' ? String(value) : value;
   if (typeof id !== 'string' || id.trim() === '' || id.startsWith('chirp-custom:')) return [];
   return [id.trim()];
+}
+
+/**
+ * What has an id and an address of audio is a take of a song: one object, or an array of them, perhaps one deeper. Both
+ * snake_case, which was seen, and camelCase, which siblings have.
+ */
+function songsIn(payload: unknown): SongClip[] {
+  if (Array.isArray(payload)) return payload.flatMap(songsIn);
+  if (!isRecord(payload)) return [];
+  const { metadata } = payload;
+  const texts = (...names: string[]): string | undefined =>
+    [payload, metadata].flatMap((place) => (isRecord(place) ? textsOf(place, names) : []))[0];
+  const id = CLIP_ID_FIELDS.flatMap((field) => idsOf(payload[field]))[0];
+  const audioUrl = webUrl(texts('audio_url', 'audioUrl'));
+  if (id === undefined || audioUrl === undefined) {
+    return Object.values(payload).flatMap((item) => (typeof item === 'object' ? songsIn(item) : []));
+  }
+  const duration = Number(texts('duration'));
+  return [
+    compact({
+      id,
+      audioUrl,
+      imageUrl: webUrl(texts('image_url', 'imageUrl')),
+      title: texts('title')?.slice(0, SONG_TEXT_LENGTH),
+      tags: texts('tags')?.slice(0, SONG_TEXT_LENGTH),
+      duration: duration > 0 ? duration : undefined,
+    }),
+  ];
+}
+
+function textsOf(place: Record<string, unknown>, names: string[]): string[] {
+  return names.flatMap((name) => {
+    const value = typeof place[name] === 'number' ? String(place[name]) : place[name];
+    return typeof value === 'string' && value.trim() !== '' ? [value.trim()] : [];
+  });
+}
+
+function webUrl(text: string | undefined): string | undefined {
+  const isUrl = text !== undefined && URL.canParse(text) && /^https?:/i.test(text);
+  return isUrl && text.length <= SONG_URL_LENGTH ? text : undefined;
 }
 
 interface FoundModel {

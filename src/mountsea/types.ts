@@ -1,6 +1,7 @@
 /**
  * Shapes that `MountseaClient` gives, after every quirk of the wire has been taken off (mountsea-api, section 5).
  */
+import type { SongClip, SongRequest } from '../contract/song.js';
 
 /** The words the API documents for a task, lower case. */
 export type TaskWord =
@@ -20,6 +21,8 @@ export interface TaskStatus {
   failCode?: string;
   /** Distinct clip ids found in the payload, in order. More than one: the caller must not guess. */
   clipIds: string[];
+  /** Takes of a song: what in the payload has an id and an address of audio, in order. */
+  songs: SongClip[];
   /** Distinct `chirp-custom:<uuid>` found anywhere in the body, in order, each with the name beside it. */
   models: { modelId: string; name?: string }[];
   /** The whole body as text, redacted, at most 8192 characters. */
@@ -40,7 +43,7 @@ export interface RequestOptions {
   timeoutMs?: number;
 }
 
-/** How far a create has come. In this order, each at most once. */
+/** How far a create, or a generate, has come. In this order, each at most once. */
 export type CreateStep =
   | 'connecting'
   /** A fresh connection is open; not a byte of the request is on it. */
@@ -53,7 +56,7 @@ export type CreateStep =
   | 'answered';
 
 /**
- * What create does between opening its connection and writing. A step may be told too late to be of use to anybody, so
+ * What create, and generate likewise, does between opening its connection and writing. A step may be told too late to be of use to anybody, so
  * none of them proves that a request was not sent; an error does.
  */
 export interface CreateOptions {
@@ -111,17 +114,8 @@ export interface GenerateSchema {
 }
 
 /** snake_case on the wire (mountsea-api, section 2); passed through as it is. */
-export interface GenerateRequest {
+export interface GenerateRequest extends SongRequest {
   task: 'create';
-  model: string;
-  prompt?: string;
-  gpt_description_prompt?: string;
-  tags?: string;
-  title?: string;
-  make_instrumental?: boolean;
-  negative_tags?: string;
-  vocal_gender?: 'm' | 'f';
-  controls?: { style_weight?: number; audio_weight?: number; weirdness_constraint?: number };
 }
 
 /**
@@ -146,7 +140,8 @@ export interface Mountsea {
     options?: CreateOptions,
   ): Promise<StartedTask>;
   status(taskId: string, options?: RequestOptions): Promise<TaskStatus>;
-  generate(body: GenerateRequest, options?: { timeoutMs?: number }): Promise<StartedTask>;
+  /** Costs about 40 credits, and is sent as `create` is. Its task is not known before it answers. */
+  generate(body: GenerateRequest, options?: CreateOptions): Promise<StartedTask>;
   generateSchema(options?: RequestOptions): Promise<GenerateSchema[]>;
   /** Balance of the billing key. @throws `BillingNotConfiguredError` where no billing host is set. */
   credits(options?: RequestOptions): Promise<number>;

@@ -51,12 +51,13 @@ export function whyRefused(
     return `${action} does not apply to ${kind}. What applies: ${options.join(', ')}.`;
   }
   const fields: (keyof Correction)[] = ['attentionId', 'action', ...FIELDS[action]];
+  if (riskOfSecondCharge.includes(action)) fields.push('acceptSecondCharge');
   const stray = (Object.keys(correction) as (keyof Correction)[]).find(
     (field) => correction[field] !== undefined && !fields.includes(field),
   );
   if (stray !== undefined) return `${action} takes no ${stray}.`;
   if (riskOfSecondCharge.includes(action) && correction.acceptSecondCharge !== true) {
-    return `${action} may be charged a second time, since nobody knows whether create was charged. It needs acceptSecondCharge.`;
+    return `${action} may be charged a second time, since nobody knows whether it was charged before. It needs acceptSecondCharge.`;
   }
   switch (action) {
     case 'rename':

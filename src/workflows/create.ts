@@ -24,16 +24,11 @@ import { keepRecord } from './bookkeeping.js';
 import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
 import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
+import { Patience } from './patience.js';
 import type { Run } from './run.js';
 import { NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
-const RATE_LIMIT_TRIES = 10;
-const RATE_LIMIT_WAIT_MS = 15_000;
-/** A longer wait is shown, and a person may cut it short. */
-const LONGEST_QUIET_WAIT_MS = 120_000;
-const NOT_SENT_QUIET_TRIES = 10;
-const NOT_SENT_WAIT_MS = { first: 2_000, longest: 60_000 };
 /** From the decision of the workflow to the last moment at which a byte may be written. */
 const SEND_WINDOW_MS = 30_000;
 /** Room in a grant for the look before the send, and for what comes in between. */
@@ -92,7 +87,12 @@ export class Creates {
   async create(decision: string): Promise<Correction | undefined> {
     const run = this.#run;
     let order = decision;
-    for (let refusals = 0, unsent = 0; ;) {
+    const patience = new Patience(run, this.#parking, {
+      what: 'create',
+      unsent: (tries, why) => unsentPark(run, tries, why),
+      refused: (failure) => refusalPark(run, failure),
+    });
+    for (;;) {
       await this.#parking.withinBudget(CREATE_CREDITS, 'create', false);
       const sent = await this.#sendOnce(order);
       const outcome = sent.kind === 'silent' ? await this.#ask(sent.inquiry, 'ever') : sent;
@@ -104,14 +104,7 @@ export class Creates {
         case 'corrected':
           return outcome.correction;
         case 'not-sent':
-          run.tell(`Create did not leave: ${outcome.why}`);
-          if (++unsent > NOT_SENT_QUIET_TRIES) {
-            await this.#parking.waitVisibly(unsentPark(run, unsent, outcome.why));
-            break;
-          }
-          await sleep(run.ms(Math.min(NOT_SENT_WAIT_MS.first * 2 ** unsent, NOT_SENT_WAIT_MS.longest)), {
-            summary: 'create was not sent: next try',
-          });
+          await patience.afterNotSent(outcome.why);
           break;
         case 'not-accepted': {
           run.tell(`Create is proved not to have been accepted: ${outcome.why}`);
@@ -130,19 +123,7 @@ export class Creates {
           break;
         }
         case 'refused': {
-          const { failure } = outcome;
-          if (failure.type === ActivityFailureType.RateLimited && ++refusals < RATE_LIMIT_TRIES) {
-            run.tell(`Create was refused for now: ${failure.message}`);
-            const { retryAfterMs = run.ms(RATE_LIMIT_WAIT_MS) } = failure.details;
-            const wait = Math.max(retryAfterMs, run.ms(NOT_SENT_WAIT_MS.first));
-            if (wait > LONGEST_QUIET_WAIT_MS)
-              await this.#parking.waitVisibly(refusalPark(run, failure), wait);
-            else await sleep(wait, { summary: 'create was refused for now: next try' });
-            break;
-          }
-          refusals = 0;
-          if (await this.#parking.mend(failure)) break;
-          const correction = await this.#parking.park(refusalPark(run, failure));
+          const correction = await patience.afterRefusal(outcome.failure);
           if (correction !== undefined) return correction;
           break;
         }

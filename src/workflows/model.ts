@@ -8,7 +8,7 @@ import type { Correction } from '../contract/correction.js';
 import type { SessionStatus } from '../contract/money.js';
 import type { ParkRequest } from './parking.js';
 import type { Parking } from './parking.js';
-import type { Poller, Watch } from './polling.js';
+import { type Poller, untilSettled, type Watch } from './polling.js';
 import { refundAttempt } from '../money/receipt.js';
 import { median, provenRefund } from '../money/refund.js';
 import type { Run } from './run.js';
@@ -42,18 +42,14 @@ export async function awaitModel(
     const watch = poller.watch('training', run.session.sessionId, (outcome) =>
       judgeTraining(outcome, run.name, known, Date.now() - since > run.ms(STALE_MS)),
     );
+    let settled;
     try {
-      for (;;) {
-        await run.until(() => watch.verdict !== undefined || watch.isOverdue);
-        if (watch.verdict !== undefined) break;
-        const correction = await parking.park(overduePark(run, watch), () => watch.verdict !== undefined);
-        if (correction?.action === 'newSession') return { kind: 'corrected', correction };
-        if (correction !== undefined) watch.extend();
-      }
+      settled = await untilSettled(run, parking, watch, () => overduePark(run, watch));
     } finally {
       watch.drop();
     }
-    const { verdict } = watch;
+    if ('correction' in settled) return { kind: 'corrected', correction: settled.correction };
+    const { verdict } = settled;
     if (verdict.kind === 'model') {
       run.tell(`The session has the model ${verdict.modelId}.`);
       return verdict;

@@ -4,8 +4,9 @@
  */
 import { isCancellation } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
+import type { Correction } from '../contract/correction.js';
 import { type Execution, now } from './execution.js';
-import type { Parking } from './parking.js';
+import type { Parking, ParkRequest } from './parking.js';
 import { DEADLINE_MS, gapAfter, MINIMUM_GAP_MS, type TaskKind } from './schedule.js';
 
 /** A task under watch. Resolved once `verdict` is set; until then it is pending, however old. */
@@ -36,6 +37,23 @@ interface Pending {
   raw: string | undefined;
   /** True where the outcome settled the task. */
   settle: (outcome: TaskOutcome) => boolean;
+}
+
+/** Waits until a task is settled, or a person wants something else. While it is overdue it parks, and is looked at on. */
+export async function untilSettled<T>(
+  run: Execution,
+  parking: Parking,
+  watch: Watch<T>,
+  overdue: () => ParkRequest,
+): Promise<{ verdict: T } | { correction: Correction }> {
+  for (;;) {
+    await run.until(() => watch.verdict !== undefined || watch.isOverdue);
+    if (watch.verdict !== undefined) return { verdict: watch.verdict };
+    const correction = await parking.park(overdue(), () => watch.verdict !== undefined);
+    if (correction === undefined) continue;
+    if (correction.action !== 'keepWaiting') return { correction };
+    watch.extend();
+  }
 }
 
 export class Poller {
@@ -126,7 +144,11 @@ export class Poller {
     if (asked.length === 0) return;
     const taskIds = asked.map(({ taskId }) => taskId);
     const outcomes = await this.#parking.mending(() =>
-      run.activities.checkTasks(`look at ${tasks(taskIds.length)}`, { affinity: run.affinity, taskIds }),
+      run.activities.checkTasks(`look at ${tasks(taskIds.length)}`, {
+        affinity: run.affinity,
+        taskIds,
+        ...(asked.some(({ kind }) => kind === 'song') ? { withSongs: true } : {}),
+      }),
     );
     for (const pending of asked) {
       const outcome = outcomes.find(({ taskId }) => taskId === pending.taskId);

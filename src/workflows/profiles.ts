@@ -92,7 +92,7 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
         maximumAttempts: Infinity,
       },
     },
-    /** 100 credits: at most once. Whether to send again is never Temporal's decision. */
+    /** A create or a song: at most once. Whether to send again is never Temporal's decision. */
     submit: {
       startToCloseTimeout: timeoutMs + SLACK_MS,
       heartbeatTimeout: heartbeatMs,
@@ -121,6 +121,9 @@ const PROFILE_OF = {
   closeTraining: 'bookkeeping',
   recordTraining: 'bookkeeping',
   saveTraining: 'bookkeeping',
+  lookBeforeSong: 'check',
+  submitSong: 'submit',
+  readSongLedger: 'witnesses',
 } as const satisfies Partial<Record<keyof Activities, keyof ReturnType<typeof activityProfiles>>>;
 
 type Called = keyof typeof PROFILE_OF;

@@ -5,13 +5,17 @@
 
 import type { JudgementTimes } from '../money/verdict.js';
 
-export type TaskKind = 'upload' | 'training';
+export type TaskKind = 'upload' | 'training' | 'song';
 
 /** Two looks at one task are never closer than this; the API advises 2 to 3 s (mountsea-api, section 2). */
 export const MINIMUM_GAP_MS = 2_000;
 
 /** A person may look when a task takes longer than this. Nothing fails then. */
-export const DEADLINE_MS: Record<TaskKind, number> = { upload: 10 * 60_000, training: 15 * 60_000 };
+export const DEADLINE_MS: Record<TaskKind, number> = {
+  upload: 10 * 60_000,
+  training: 15 * 60_000,
+  song: 15 * 60_000,
+};
 
 /**
  * Time from one look to the next.
@@ -20,14 +24,17 @@ export const DEADLINE_MS: Record<TaskKind, number> = { upload: 10 * 60_000, trai
  * @param random in [0, 1): spreads the looks of trainings that run side by side by up to a tenth.
  */
 export function gapAfter(kind: TaskKind, ageMs: number, random: number): number {
-  const usual = kind === 'upload' ? uploadGap(ageMs) : trainingGap(ageMs);
+  const usual = kind === 'training' ? trainingGap(ageMs) : growingGap(ageMs);
   // Past its deadline a task is looked at ever more rarely: weeks of it must not fill the history.
   const gap = ageMs > DEADLINE_MS[kind] ? Math.max(usual, ageMs / 20) : usual;
   return Math.max(MINIMUM_GAP_MS, gap * (0.95 + 0.1 * random));
 }
 
-/** The closed form of 2 s × 1.25, × 1.25, … up to 8 s. */
-function uploadGap(ageMs: number): number {
+/**
+ * Uploads, which take seconds, and songs, whose first sound comes long before their end: the closed form of 2 s × 1.25,
+ * × 1.25, … up to 8 s.
+ */
+function growingGap(ageMs: number): number {
   return Math.min(8_000, 2_000 + ageMs / 4);
 }
 

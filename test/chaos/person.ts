@@ -93,6 +93,9 @@ export function answerTo(question: Question): Correction | undefined {
       return isWaiting && chance.happens(0.7) ? undefined : { attentionId, action: 'retry' };
     case 'account-limit':
     case 'answer-unclear':
+    case 'song-rejected':
+    case 'song-failed':
+    case 'song-overdue':
       return { attentionId, action: 'giveUp' };
   }
 }
