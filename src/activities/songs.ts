@@ -16,6 +16,7 @@ import {
   type SongTerms,
 } from '../contract/song.js';
 import { bookedRowOf } from '../money/ledger.js';
+import type { OtherSend } from '../money/songs.js';
 import type { Mountsea, StartedTask } from '../mountsea/types.js';
 import { asker } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
@@ -90,13 +91,6 @@ export function createSubmitSong({ mountsea, affinity }: ActivityDependencies) {
       mountsea.generate({ task: 'create', ...input.request }, options),
     );
   };
-}
-
-/** A send of another song with the same key. */
-export interface OtherSend {
-  /** ms since 1970. */
-  sentAt: number;
-  rowId?: string;
 }
 
 export interface SongLedger {

@@ -1,7 +1,8 @@
 /**
  * Workflow sandbox, pure: the Markdown that whoever is on call reads at the top of a run in the Web UI.
  */
-import type { FileProgress, TrainingProgress } from '../contract/progress.js';
+import type { Attention, FileProgress, TrainingProgress } from '../contract/progress.js';
+import type { SongProgress } from '../contract/song.js';
 import type { CreateAttempt } from '../contract/training.js';
 
 const FILE_LIMIT = 40;
@@ -11,23 +12,14 @@ export function detailsMarkdown(progress: TrainingProgress): string {
   const { name, phase, attention, sessionId, receipt, files, modelId, nextCheckAt } = progress;
   const { create, uploads } = receipt;
   const lines = [`**${plain(name)}**: ${phase}${modelId === undefined ? '' : ` · \`${modelId}\``}`, ''];
-  if (attention !== undefined) {
-    lines.push(
-      `**Needs attention (${attention.kind}, id \`${attention.id}\`)**: ${plain(attention.message)}`,
-      '',
-    );
-    lines.push(...attention.evidence.map((evidence) => `* ${plain(evidence)}`), '');
-    lines.push(`Corrections: ${attention.options.join(', ')}`);
-    if (attention.nextTryAt !== undefined) lines.push(`Tries again by itself at ${attention.nextTryAt}.`);
-    lines.push('');
-  }
+  lines.push(...attentionLines(attention));
   lines.push(
     `Session: ${sessionId === undefined ? 'none yet' : `\`${sessionId}\``}`,
     '',
     `Create: ${create.verdict}${create.credits === undefined ? '' : ` (${create.credits} credits)`}, ` +
       `sent ${create.sends}× · uploads: ${uploads.calls} calls, credits ${uploads.credits}`,
     '',
-    ...create.attempts.map(attemptLine),
+    ...create.attempts.map((attempt, index) => attemptLine(attempt, index)),
     '',
     ...(nextCheckAt === undefined ? [] : [`Next check: ${nextCheckAt}`, '']),
     '| # | file | state | tries | |',
@@ -38,10 +30,47 @@ export function detailsMarkdown(progress: TrainingProgress): string {
   return lines.join('\n');
 }
 
+/** What a song waits for, then money, then what there is to hear. */
+export function songMarkdown(progress: SongProgress): string {
+  const { title, model, modelName, phase, status, attention, taskId, receipt, clips, nextCheckAt } = progress;
+  const { generate } = receipt;
+  return [
+    `**${plain(title)}**: ${phase}${status === undefined ? '' : ` (${plain(status)})`}`,
+    '',
+    ...attentionLines(attention),
+    `Model: ${modelName === undefined ? '' : `${plain(modelName)} `}\`${model}\` · task: ${taskId === undefined ? 'none yet' : `\`${taskId}\``}`,
+    '',
+    `Generate: ${generate.verdict}${generate.credits === undefined ? '' : ` (${generate.credits} credits)`}, sent ${generate.sends}×`,
+    '',
+    ...generate.attempts.map((attempt, index) => attemptLine(attempt, index, 'generate')),
+    '',
+    ...(nextCheckAt === undefined ? [] : [`Next check: ${nextCheckAt}`, '']),
+    ...clips.map(({ id, audioUrl = '' }) => `* ${plain(id)}: <${audioUrl.replace(/[<>\s]/g, '')}>`),
+  ].join('\n');
+}
+
+function attentionLines(attention: Attention | undefined): string[] {
+  if (attention === undefined) return [];
+  const { kind, id, message, evidence, options, nextTryAt } = attention;
+  return [
+    `**Needs attention (${kind}, id \`${id}\`)**: ${plain(message)}`,
+    '',
+    ...evidence.map((line) => `* ${plain(line)}`),
+    '',
+    `Corrections: ${options.join(', ')}`,
+    ...(nextTryAt === undefined ? [] : [`Tries again by itself at ${nextTryAt}.`]),
+    '',
+  ];
+}
+
 /** Each create that was sent, what became of it, and why that is believed. */
-function attemptLine({ sentAt, verdict, credits, evidence }: CreateAttempt, index: number): string {
+function attemptLine(
+  { sentAt, verdict, credits, evidence }: CreateAttempt,
+  index: number,
+  what = 'create',
+): string {
   const cost = credits === undefined ? '' : `, ${credits} credits`;
-  return `* create ${index + 1}, sent ${sentAt}: **${verdict}**${cost}, because ${evidence.map(plain).join('; ')}`;
+  return `* ${what} ${index + 1}, sent ${sentAt}: **${verdict}**${cost}, because ${evidence.map(plain).join('; ')}`;
 }
 
 function row({ number, label, state, tries, reason, clipId }: FileProgress): string {

@@ -2,6 +2,8 @@
  * Workflow sandbox: the workflows that a worker runs, and nothing else. Each export is a workflow type by its name.
  */
 export { account } from './account.js';
+export { generateSong } from './generateSong.js';
 export { readAccount } from './readAccount.js';
+export { readSongTerms } from './readSongTerms.js';
 export { trainCustomModel } from './trainCustomModel.js';
 export { trainingRecord } from './trainingRecord.js';

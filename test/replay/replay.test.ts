@@ -41,7 +41,14 @@ describe('the bundle of workflow code', () => {
 
   it('exports the workflow types and nothing else', async () => {
     const workflows: object = await import('../../src/workflows/index.js');
-    expect(Object.keys(workflows)).toEqual(['account', 'readAccount', 'trainCustomModel', 'trainingRecord']);
+    expect(Object.keys(workflows)).toEqual([
+      'account',
+      'generateSong',
+      'readAccount',
+      'readSongTerms',
+      'trainCustomModel',
+      'trainingRecord',
+    ]);
   });
 });
 
