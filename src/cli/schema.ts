@@ -80,6 +80,9 @@ const attentionKind = schemaOf<AttentionKind>()(
     'credits',
     'account-limit',
     'answer-unclear',
+    'song-rejected',
+    'song-failed',
+    'song-overdue',
   ]),
 );
 

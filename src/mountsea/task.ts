@@ -53,7 +53,7 @@ export function taskStatusOf(
     status: isTaskWord(word) ? word : 'unknown',
     statusText: redactor.line(body.status, STATUS_TEXT_LENGTH),
     clipIds: distinct(clipIdsIn(isEmpty(body.data) ? body.result : body.data)),
-    songs: songsIn(isEmpty(body.data) ? body.result : body.data),
+    songs: distinctSongs(songsIn(isEmpty(body.data) ? body.result : body.data)),
     models: distinctModels(modelsIn(whole, undefined)),
     raw: redactor.raw(text),
   };
@@ -164,6 +164,10 @@ function distinctModels(found: FoundModel[]): FoundModel[] {
     else if (known.name === undefined) models.set(key, { ...known, ...model, modelId: known.modelId });
   }
   return [...models.values()];
+}
+
+function distinctSongs(songs: SongClip[]): SongClip[] {
+  return [...new Map(songs.map((song) => [song.id, song])).values()];
 }
 
 function distinct(ids: string[]): string[] {

@@ -56,8 +56,8 @@ const fault = z.discriminatedUnion('kind', [
     reason: z.string().optional(),
     code: z.union([z.string(), z.number()]).optional(),
   }),
-  /** The task that this request starts never ends. */
-  z.object({ kind: z.literal('neverFinish') }),
+  /** The task that this request starts never ends: it stays `running`, or, a song, at `stream`. */
+  z.object({ kind: z.literal('neverFinish'), at: z.enum(['running', 'stream']).optional() }),
   /** The training that this request starts ends as `success` without a model id. */
   z.object({ kind: z.literal('successWithoutModel') }),
   /** `status` answers what it answered before. */

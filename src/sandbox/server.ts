@@ -18,7 +18,7 @@ import {
   shapes as shapesSchema,
 } from './options.js';
 import { Replay } from './replay.js';
-import { Refusal, Service, type Task, type TaskFate } from './service.js';
+import { Refusal, Service, type SongAsk, type Task, type TaskFate } from './service.js';
 import { errorBody, taskBody } from './wire.js';
 
 const LOG_LIMIT = 2_000;
@@ -39,6 +39,8 @@ interface Call {
   query: URLSearchParams;
   subject: Subject;
   fault: Fault | undefined;
+  /** Where this client reaches the sandbox. */
+  base: string;
 }
 
 export class SandboxServer {
@@ -200,7 +202,8 @@ export class SandboxServer {
     }
     const fault = this.#faults.take(kind, subject) ?? faultInHeader(request);
     const key = keyIn(host, request);
-    const call = { kind, host, key, body: body ?? {}, query: url.searchParams, subject, fault };
+    const base = `http://${request.headers.host ?? new URL(this.urls.api).host}`;
+    const call = { kind, host, key, body: body ?? {}, query: url.searchParams, subject, fault, base };
     const reply = (): Reply => this.#reply(call, body === undefined && text !== '');
     note(await this.#answer(call, reply, response));
   }
@@ -293,7 +296,7 @@ export class SandboxServer {
     }
   }
 
-  #route({ kind, key, body, query, fault }: Call): Reply {
+  #route({ kind, key, body, query, fault, base }: Call): Reply {
     const { postStatus } = this.#shapes;
     const started = ({ taskId }: Task): Reply => ({ status: postStatus, body: { taskId } });
     const text = (field: string): string => {
@@ -315,10 +318,11 @@ export class SandboxServer {
       case 'status': {
         const task = this.#service.look(key, query.get('taskId') ?? '');
         if (task === undefined) throw new Refusal(404, 'task not found');
-        return { status: 200, body: taskBody(task, this.#shapes) };
+        return { status: 200, body: taskBody(task, this.#shapes, base) };
       }
       case 'generate':
-        return started(this.#service.generate(key, text('model')));
+        refuseStrayFields(body);
+        return started(this.#service.generate(key, songIn(text('model'), body), fateOf(fault)));
       case 'schema':
         return { status: 200, body: GENERATE_SCHEMA };
       case 'credits':
@@ -396,7 +400,9 @@ export class SandboxServer {
           break;
         default:
           if (method === 'GET' && what.startsWith('audio/')) {
-            response.writeHead(200, { 'content-type': 'audio/wav' }).end(SILENCE);
+            response
+              .writeHead(200, { 'content-type': 'audio/wav', 'content-length': SILENCE.length })
+              .end(SILENCE);
           } else send(response, 404, { message: `No /_sandbox/${what}.` });
           return;
       }
@@ -436,16 +442,32 @@ const ROUTES: Record<string, RequestKind> = {
 const GENERATE_SCHEMA = {
   task: 'create',
   description: 'Creates a song.',
-  required: [{ field: 'model', description: 'Model to use', example: 'chirp-custom:…', type: 'string' }],
+  required: [
+    { field: 'task', description: 'What to do', example: 'create', type: 'string' },
+    { field: 'model', description: 'Model to use', example: 'chirp-custom:…', type: 'string' },
+  ],
   optional: [
     { field: 'prompt', description: 'Lyrics', example: 'La la la', type: 'string' },
+    { field: 'gpt_description_prompt', description: 'What it is about', example: 'a drive', type: 'string' },
     { field: 'tags', description: 'Style', example: 'synthwave', type: 'string' },
     { field: 'title', description: 'Title', example: 'Night Drive', type: 'string' },
     { field: 'make_instrumental', description: 'Without a voice', example: false, type: 'boolean' },
+    { field: 'negative_tags', description: 'Styles to keep away from', example: 'metal', type: 'string' },
+    { field: 'vocal_gender', description: 'm or f', example: 'f', type: 'string' },
+    { field: 'controls', description: 'Weights from 0 to 1', example: { style_weight: 0.7 }, type: 'object' },
   ],
-  notAllowed: ['clip_id'],
+  notAllowed: ['clip_id', 'continue_at', 'persona_id'],
   example: { task: 'create', model: 'chirp-custom:…', prompt: 'La la la' },
 };
+
+function refuseStrayFields(body: Record<string, unknown>): void {
+  const stray = GENERATE_SCHEMA.notAllowed.find((field) => body[field] !== undefined);
+  if (stray !== undefined) throw new Refusal(400, `${stray} is not allowed for task create`);
+}
+
+function songIn(model: string, { title, tags }: Record<string, unknown>): SongAsk {
+  return { model, title: textIn(title), tags: textIn(tags) };
+}
 
 /** Two seconds of silence: a WAV file, 8 bit mono at 8 kHz. */
 const SILENCE = wavOf(Buffer.alloc(16_000, 128));
@@ -492,7 +514,7 @@ function fateOf(fault: Fault | undefined): TaskFate {
     case 'failTask':
       return { fails: { reason: fault.reason ?? 'the task failed', code: fault.code ?? 'TASK_FAILED' } };
     case 'neverFinish':
-      return { neverEnds: true };
+      return { neverEnds: fault.at ?? 'running' };
     case 'successWithoutModel':
       return { withoutModel: true };
     default:

@@ -17,7 +17,7 @@ export class Refusal extends Error {
   }
 }
 
-export type TaskState = 'queued' | 'running' | 'success' | 'failed' | 'never';
+export type TaskState = 'queued' | 'running' | 'stream' | 'success' | 'failed' | 'never';
 
 export interface Task {
   taskId: string;
@@ -29,6 +29,8 @@ export interface Task {
   state: TaskState;
   audioUrl?: string;
   clipId?: string;
+  /** Of a song. */
+  song?: Song;
   name?: string;
   modelId?: string;
   failReason?: string;
@@ -38,10 +40,18 @@ export interface Task {
   row?: Row;
 }
 
+/** What a song is made of. */
+export interface Song {
+  title: string;
+  tags: string;
+  /** Its takes. */
+  clipIds: string[];
+}
+
 /** What a fault makes of the task that a request starts. */
 export interface TaskFate {
   fails?: { reason: string; code: string | number };
-  neverEnds?: boolean;
+  neverEnds?: 'running' | 'stream';
   withoutModel?: boolean;
 }
 
@@ -55,6 +65,13 @@ interface Session {
   trainings: Task[];
   modelIds: string[];
   createdAt: Date;
+}
+
+/** A song as it is asked for. */
+export interface SongAsk {
+  model: string;
+  title?: string | undefined;
+  tags?: string | undefined;
 }
 
 /** A row of the ledger, with what only the wire shows of it. */
@@ -84,6 +101,8 @@ const PATHS = {
   refund: '/suno/v2/customModel/create',
   topUp: '/api-user/topup',
 } as const;
+/** Part of its time after which a song can be heard. */
+const STREAMS_AFTER = 0.5;
 const MINIMUM_CLIPS = 6;
 const POLL_GAP_MS = 1_000;
 
@@ -235,14 +254,16 @@ export class Service {
     return task;
   }
 
-  generate(key: string, model: string): Task {
+  /** @param song what is asked for; a part of it, in the words of the wire. */
+  generate(key: string, { model, title, tags }: SongAsk, fate: TaskFate): Task {
     const isKnown = [...this.#sessions.values()].some(({ modelIds }) => modelIds.includes(model));
     if (model.startsWith('chirp-custom:') && !isKnown) throw new Refusal(400, 'unknown custom model');
     this.#afford(key, this.#profile.prices.generate);
-    const task = this.#start('generate', key, { taskId: this.#uuid('task') });
+    const clipIds = [this.#uuid('clip'), this.#uuid('clip')];
+    const song: Song = { title: title ?? 'sandbox song', tags: tags ?? 'sandbox', clipIds };
+    const task = this.#start('generate', key, { taskId: this.#uuid('task'), song });
     this.#charge('generate', task);
-    this.#run(task, {}, () => {
-      task.clipId = this.#uuid('clip');
+    this.#run(task, fate, () => {
       succeed(task);
     });
     return task;
@@ -356,10 +377,17 @@ export class Service {
     const [shortest, longest] = DURATIONS[task.kind];
     const duration = shortest + this.#random() * (longest - shortest);
     this.after(duration * 0.15, () => {
-      task.state = fate.neverEnds === true ? 'never' : 'running';
+      task.state = fate.neverEnds === 'running' ? 'never' : 'running';
       begin?.();
     });
-    if (fate.neverEnds === true) return;
+    if (fate.neverEnds === 'running') return;
+    if (task.kind === 'generate' && fate.fails === undefined) {
+      // The first sound comes long before the end.
+      this.after(duration * STREAMS_AFTER, () => {
+        task.state = 'stream';
+      });
+    }
+    if (fate.neverEnds === 'stream') return;
     this.after(duration, () => {
       if (fate.fails === undefined) void finish();
       else {

@@ -2,18 +2,18 @@
  * Sandbox: how things look on the wire. Every documented or observed form can be switched on (mountsea-api, section 5).
  */
 import type { Shapes } from './options.js';
-import type { Task } from './service.js';
+import type { Song, Task } from './service.js';
 
-/** Body of `status`. */
-export function taskBody(task: Task, shapes: Shapes, word?: string): object {
-  const status = word ?? wordOf(task);
+/** Body of `status`. @param base where the client reaches the sandbox, for addresses of audio. */
+export function taskBody(task: Task, shapes: Shapes, base: string): object {
+  const status = wordOf(task);
   return {
     taskId: task.taskId,
     status: shapes.statusCase === 'upper' ? status.toUpperCase() : status,
     createdAt: task.createdAt.toISOString(),
     ...(task.finishedAt === undefined ? {} : { finishAt: task.finishedAt.toISOString() }),
     ...failure(task, shapes),
-    ...payloadField(task, shapes),
+    ...(task.song === undefined ? payloadField(task, shapes) : songField(task, task.song, shapes, base)),
   };
 }
 
@@ -90,19 +90,23 @@ function payloadField(task: Task, shapes: Shapes): object {
   }
 }
 
-function payloadOf({ kind, clipId, modelId, name, taskId }: Task, shapes: Shapes): object | undefined {
+function payloadOf({ clipId, modelId, name }: Task, shapes: Shapes): object | undefined {
   if (modelId !== undefined) return model(modelId, name ?? '', shapes);
   if (clipId === undefined) return undefined;
-  if (kind === 'generate') {
-    return {
-      id: clipId,
-      audio_url: `/_sandbox/audio/${taskId}.wav`,
-      image_url: null,
-      title: 'sandbox song',
-      metadata: { tags: 'sandbox', duration: 2 },
-    };
-  }
   return clip(clipId, shapes);
+}
+
+/** A song is an array of takes, as it was seen; from `stream` on it can be heard. */
+function songField({ state }: Task, { title, tags, clipIds }: Song, shapes: Shapes, base: string): object {
+  if (state !== 'stream' && state !== 'success') return {};
+  const takes = clipIds.map((id) => ({
+    id,
+    audio_url: `${base}/_sandbox/audio/${id}.wav`,
+    image_url: null,
+    title,
+    metadata: { tags, ...(state === 'success' ? { duration: 2 } : {}) },
+  }));
+  return { [shapes.payloadKey]: takes };
 }
 
 function clip(id: string, { clipIdField }: Shapes): object {

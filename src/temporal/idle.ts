@@ -1,10 +1,11 @@
 /**
- * Decides when the background process is no longer needed. Runs in that process only; reads trainings by their memo, so
+ * Decides when the background process is no longer needed. Runs in that process only; reads trainings and songs by their memo, so
  * it needs no worker.
  */
 import type { Client } from '@temporalio/client';
 import { TRAINING_MEMO, TRAIN_CUSTOM_MODEL_WORKFLOW } from '../contract/messages.js';
 import type { TrainingMemo } from '../contract/progress.js';
+import { GENERATE_SONG_WORKFLOW, SONG_MEMO } from '../contract/song.js';
 import { hasFollowers, lastUse } from './followers.js';
 
 /** How long after the last open training the background process ends, s. */
@@ -48,12 +49,13 @@ export function watchIdle(client: Client, home: string, seconds: number): IdleWa
   };
 }
 
-/** A training that waits for a person does not count; one that tries again by itself does. */
+/** A training, or a song, that waits for a person does not count; one that tries again by itself does. */
 async function hasWork(client: Client): Promise<boolean> {
-  const query = `WorkflowType='${TRAIN_CUSTOM_MODEL_WORKFLOW}' AND ExecutionStatus='Running'`;
+  const types = `'${TRAIN_CUSTOM_MODEL_WORKFLOW}','${GENERATE_SONG_WORKFLOW}'`;
+  const query = `WorkflowType IN (${types}) AND ExecutionStatus='Running'`;
   try {
-    for await (const training of client.workflow.list({ query })) {
-      if (!waitsForPerson(training.memo?.[TRAINING_MEMO])) return true;
+    for await (const { memo } of client.workflow.list({ query })) {
+      if (!waitsForPerson(memo?.[TRAINING_MEMO] ?? memo?.[SONG_MEMO])) return true;
     }
     return false;
   } catch {

@@ -34,7 +34,7 @@ const EVENTS = {
   'a top-up with a row': { profile: { topUp: { everyMs: 7 * MINUTE } } },
   'a top-up without a row': { profile: { topUp: { everyMs: 7 * MINUTE }, topUpRow: false } },
   'a refund': { profile: { refundFailed: 'row' }, fate: { fails: { reason: 'bad luck', code: 7 } } },
-  'a training without end': { fate: { neverEnds: true } },
+  'a training without end': { fate: { neverEnds: 'running' } },
 } as const satisfies Record<string, { profile?: ProfileChange; fate?: TaskFate }>;
 type Event = keyof typeof EVENTS;
 

@@ -199,7 +199,7 @@ function mountseaOver(service: Service): Mountsea {
     status: (taskId) => {
       const task = service.look(KEY, taskId);
       if (task === undefined) return Promise.reject(unknown);
-      const text = JSON.stringify(wireTask(task, documented));
+      const text = JSON.stringify(wireTask(task, documented, 'http://sandbox'));
       const status = shown.get(text) ?? statusIn(taskId, text);
       shown.set(text, status);
       return Promise.resolve(status);

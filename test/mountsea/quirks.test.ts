@@ -40,6 +40,47 @@ describe('the payload of a task', () => {
   });
 });
 
+describe('the takes of a song', () => {
+  const seen = {
+    id: 'c1',
+    audio_url: 'https://cdn1.suno.ai/c1.mp3',
+    image_url: 'https://cdn2.suno.ai/c1.jpeg',
+    title: 'Night Drive',
+    metadata: { tags: 'synthwave', duration: 121.4 },
+  };
+  const read = {
+    id: 'c1',
+    audioUrl: 'https://cdn1.suno.ai/c1.mp3',
+    imageUrl: 'https://cdn2.suno.ai/c1.jpeg',
+    title: 'Night Drive',
+    tags: 'synthwave',
+    duration: 121.4,
+  };
+  const { audio_url: audioUrl, image_url: imageUrl, metadata, ...rest } = seen;
+  it.each([
+    ['an array', [seen]],
+    ['an object', seen],
+    ['an array in an object', { clips: [seen] }],
+    ['camelCase', [{ ...rest, audioUrl, imageUrl, ...metadata }]],
+    ['two of one id', [seen, seen]],
+  ])('are read from %s', async (_, data) => {
+    expect((await statusOf({ data })).songs).toEqual([read]);
+  });
+  it('keep the query of an address, without which it does not play', async () => {
+    const audio = 'https://audiopipe.suno.ai/?item_id=c1';
+    const { songs } = await statusOf({ status: 'stream', data: [{ id: 'c1', audio_url: audio }] });
+    expect(songs).toEqual([{ id: 'c1', audioUrl: audio }]);
+  });
+  it.each([
+    ['no id', { audio_url: 'https://cdn1.suno.ai/c1.mp3' }],
+    ['no audio yet', { ...seen, audio_url: '' }],
+    ['an address that is none', { ...seen, audio_url: 'javascript:alert(1)' }],
+    ['nothing', undefined],
+  ])('are none with %s', async (_, data) => {
+    expect((await statusOf({ data })).songs).toEqual([]);
+  });
+});
+
 describe('a clip id', () => {
   it.each(['id', 'clip_id', 'clipId', 'audio_id'])('is found under %s in an object', async (field) => {
     expect((await statusOf({ data: { [field]: 'c1' } })).clipIds).toEqual(['c1']);
