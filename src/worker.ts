@@ -18,7 +18,14 @@ import {
   taskQueueFor,
   trainingWorkflowId,
 } from './temporal/identity.js';
-import { keyFingerprint, readSettings, type Settings, SettingsError } from './temporal/settings.js';
+import {
+  isPrivateHost,
+  keyFingerprint,
+  readSettings,
+  type Settings,
+  SettingsError,
+  webhookFingerprint,
+} from './temporal/settings.js';
 
 /** Longer than any request that costs credits, so that a shutdown loses no answer. */
 const SHUTDOWN_GRACE_MS = 75_000;
@@ -47,6 +54,8 @@ export async function startWorker({
   const { origin } = settings;
   const affinity = (): Affinity => ({ origin, keyFingerprint: keyFingerprint(origin, requireKey(settings)) });
   const startedWith = affinity();
+  // One that cannot be used is said now, not when there is something to tell.
+  const secret = settings.webhookSecret();
   const codePath = fileURLToPath(new URL('workflow-bundle.cjs', import.meta.url));
   // Bundling here instead would take seconds at each start and would hide a broken build.
   if (!existsSync(codePath)) {
@@ -73,6 +82,10 @@ export async function startWorker({
       identify: ({ name, sources }) =>
         trainingWorkflowId({ origin, name, sources: sources.map(sourceIdentity) }),
       writesFiles,
+      webhook: {
+        secret: settings.webhookSecret,
+        isRefused: (host) => !settings.allowPrivateUrls && isPrivateHost(host),
+      },
     }),
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
     maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
@@ -85,6 +98,7 @@ export async function startWorker({
   });
   return {
     affinity: startedWith,
+    ...(secret === undefined ? {} : { webhookFingerprint: webhookFingerprint(secret) }),
     done,
     shutdown: () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();

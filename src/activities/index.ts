@@ -6,6 +6,7 @@ import { currentAffinity } from './affinity.js';
 import { createCheckTasks } from './checkTasks.js';
 import { createCloseTraining } from './closeTraining.js';
 import type { ActivityDependencies } from './dependencies.js';
+import { createDeliverNotification } from './deliverNotification.js';
 import { createPrepareSession } from './prepareSession.js';
 import { createReadAccount } from './readAccount.js';
 import { createReadLedger, createReadWitnesses } from './readWitnesses.js';
@@ -49,6 +50,7 @@ export function createActivities(given: ActivityDependencies) {
     submitSong: createSubmitSong(dependencies),
     readSongLedger: createReadSongLedger(dependencies),
     readSongTerms: createReadSongTerms(dependencies),
+    deliverNotification: createDeliverNotification(dependencies),
   };
 }
 

@@ -49,6 +49,11 @@ export const ENVIRONMENT: readonly Entry[] = [
     term: 'TUNESMITH_ALLOW_PRIVATE_URLS',
     meaning: '1: accept sources on loopback or private addresses, for the sandbox and tests',
   },
+  {
+    term: 'TUNESMITH_WEBHOOK_SECRET',
+    meaning:
+      'whsec_…: what workers sign notifications with (--notify); TUNESMITH_WEBHOOK_SECRET_FILE names a file instead, read again each time',
+  },
   { term: 'TUNESMITH_TEMPORAL_CLI', meaning: 'path of a `temporal` binary to use' },
   {
     term: 'TUNESMITH_TIME_SCALE',

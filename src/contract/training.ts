@@ -2,6 +2,7 @@
  * Contract: what goes into a training and what comes out. Read by every process; imports nothing but this room.
  * Everything here is stored in Temporal's history, so a field added later must be optional.
  */
+import type { NotifyTarget } from './notification.js';
 
 /** What becomes of the training when a file has used up its tries. `ask` parks it for a person. */
 export type BadFilePolicy = 'ask' | 'drop' | 'fail';
@@ -108,6 +109,8 @@ export interface TrainCustomModelInput extends TrainingOptions {
   session?: AdoptedSession;
   /** Absolute path that the worker keeps current (`--save`); only the worker that `TUNESMITH_HOME` started writes files. */
   saveFile?: string;
+  /** Who is told by a signed webhook when it is done, needs a person, or ended otherwise (`--notify`). */
+  notify?: NotifyTarget;
 }
 
 /** A session that another training, or another program, opened. */

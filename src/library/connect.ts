@@ -17,7 +17,7 @@ import {
   openClient,
   type TemporalAddress,
 } from '../temporal/connection.js';
-import type { Settings } from '../temporal/settings.js';
+import { type Settings, webhookFingerprint } from '../temporal/settings.js';
 import { Account } from './account.js';
 import { NoApiKeyError, UnreachableError, UsageError, WorkerMismatchError } from './errors.js';
 import { Trainings } from './trainings.js';
@@ -47,6 +47,8 @@ export interface ConnectOptions {
   purpose: 'train' | 'if-state';
   /** Keep exchanges with the API there; absolute. */
   recordDir?: string;
+  /** The worker is to sign notifications. */
+  notifies?: boolean;
   env: NodeJS.ProcessEnv;
   say: (line: string) => void;
 }
@@ -117,6 +119,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
         'The background worker runs already and does not record there: run `tunesmith down`, then this command again.',
       );
     }
+    if (options.notifies === true) requireWebhookSecret(settings, running);
   }
   let background;
   try {
@@ -180,6 +183,29 @@ export async function glimpse(settings: Settings, timeoutMs: number): Promise<Gl
     ...(background === undefined ? {} : { background }),
     close: () => opened.close(),
   };
+}
+
+/** Nothing is sent unsigned, so there is no notification without a secret. */
+function requireWebhookSecret(settings: Settings, running: Background | undefined): void {
+  const own = settings.webhookSecret();
+  if (running?.worker === undefined) {
+    if (own !== undefined) return;
+    throw new UsageError(
+      '--notify needs TUNESMITH_WEBHOOK_SECRET (or TUNESMITH_WEBHOOK_SECRET_FILE), which the notifications are signed with, e.g. "whsec_$(openssl rand -base64 32)". Nothing was started.',
+    );
+  }
+  const { webhookFingerprint: used } = running;
+  const remedy = 'run `tunesmith down`, then this command again. Nothing was started.';
+  if (used === undefined) {
+    throw new UsageError(
+      `--notify: the background worker was started without TUNESMITH_WEBHOOK_SECRET. Set it, ${remedy}`,
+    );
+  }
+  if (own !== undefined && webhookFingerprint(own) !== used) {
+    throw new UsageError(
+      `--notify: the background worker signs with another TUNESMITH_WEBHOOK_SECRET than yours. To change that: ${remedy}`,
+    );
+  }
 }
 
 function runPage(ui: string, namespace: string, workflowId: string, runId: string): string {

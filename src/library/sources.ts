@@ -131,7 +131,7 @@ async function refusePrivate(
 }
 
 /** @returns undefined where the name does not resolve. */
-async function addressesOf(host: string): Promise<string[] | undefined> {
+export async function addressesOf(host: string): Promise<string[] | undefined> {
   try {
     const found = await lookup(host.replace(/^\[|\]$/g, ''), { all: true });
     return found.map(({ address }) => address);

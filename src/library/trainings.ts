@@ -57,7 +57,11 @@ export interface StartOutcome {
 }
 
 /** The options of a start, as the memo keeps them. */
-type StoredOptions = TrainingOptions & Pick<TrainCustomModelInput, 'saveFile'>;
+type StoredOptions = TrainingOptions &
+  Pick<TrainCustomModelInput, 'saveFile'> & {
+    /** Label of the receiver: its URL may hold a secret. */
+    notify?: string;
+  };
 
 /** A training under the id that its content has, or was corrected to. */
 interface Known {
@@ -386,6 +390,7 @@ function optionsOf(input: TrainCustomModelInput): StoredOptions {
   return {
     ...(Object.fromEntries(given) as TrainingOptions),
     ...(input.saveFile === undefined ? {} : { saveFile: input.saveFile }),
+    ...(input.notify === undefined ? {} : { notify: input.notify.label }),
   };
 }
 
@@ -393,7 +398,10 @@ function foundOf({ workflowId, isOpen, options }: Known, input: TrainCustomModel
   return {
     workflowId,
     how: isOpen ? 'attached' : 'found',
-    ignored: differences(input, options),
+    ignored: [
+      ...differences(input, options),
+      ...(input.notify === undefined || input.notify.label === options.notify ? [] : ['notify']),
+    ],
     savesElsewhere: input.saveFile !== options.saveFile,
   };
 }

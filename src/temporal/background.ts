@@ -33,6 +33,8 @@ export interface Background {
   pid: number;
   /** Whose work its worker does; absent where it has no worker. */
   worker?: Affinity;
+  /** Of the secret that its worker signs notifications with; absent where it has none. */
+  webhookFingerprint?: string;
   /** Where its worker keeps redacted exchanges with the API; absent where it keeps none. */
   recordDir?: string;
   /** This very call has started it. */
@@ -72,6 +74,7 @@ export async function findBackground({ home }: Pick<Settings, 'home'>): Promise<
     uiUrl: `http://127.0.0.1:${record.ports.uiPort}`,
     pid: record.node.pid,
     ...(record.worker === undefined ? {} : { worker: record.worker }),
+    ...(record.webhookFingerprint === undefined ? {} : { webhookFingerprint: record.webhookFingerprint }),
     ...(record.recordDir === undefined ? {} : { recordDir: record.recordDir }),
     startedNow: false,
   };

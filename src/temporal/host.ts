@@ -17,6 +17,8 @@ import type { Settings } from './settings.js';
 /** A worker in this process. */
 export interface RunningWorker {
   affinity: Affinity;
+  /** Of the secret that it signs notifications with; absent where it has none. */
+  webhookFingerprint?: string;
   /** Resolves when it has drained after a shutdown; rejects when it fails. */
   done: Promise<void>;
   /** Begins to drain. Harmless where it does already: on SIGTERM and SIGINT the SDK asks it too. */
@@ -137,7 +139,12 @@ async function work(run: Run, server: RunningServer): Promise<void> {
 
 function aboutWorker(worker: RunningWorker | undefined, { recordDir }: HostOptions): Partial<LockRecord> {
   if (worker === undefined) return {};
-  return { worker: worker.affinity, ...(recordDir === undefined ? {} : { recordDir }) };
+  const { affinity, webhookFingerprint } = worker;
+  return {
+    worker: affinity,
+    ...(webhookFingerprint === undefined ? {} : { webhookFingerprint }),
+    ...(recordDir === undefined ? {} : { recordDir }),
+  };
 }
 
 /** So that no further command attaches. */

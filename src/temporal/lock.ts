@@ -38,6 +38,8 @@ const recordSchema = z.object({
   tunesmithVersion: z.string(),
   /** Whose work the worker does; absent where there is none. */
   worker: z.object({ origin: z.string(), keyFingerprint: z.string() }).optional(),
+  /** Of the secret that the worker signs notifications with; absent where it has none. */
+  webhookFingerprint: z.string().optional(),
   /** Where the worker keeps redacted exchanges with the API. */
   recordDir: z.string().optional(),
   /** What was said while starting. */

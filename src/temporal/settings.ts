@@ -38,6 +38,12 @@ export interface Settings {
   /** The API key in use now: a key file is read at each call, so that a rotated key is picked up. */
   apiKey: () => string | undefined;
   billingKey: () => string | undefined;
+  /**
+   * What notifications are signed with, `whsec_…`; undefined where there is none.
+   *
+   * @throws SettingsError where it cannot be read, or is no such secret.
+   */
+  webhookSecret: () => string | undefined;
 }
 
 type Environment = Record<string, string | undefined>;
@@ -63,6 +69,7 @@ export function readSettings(env: Environment = process.env): Settings {
     ...(temporal === undefined ? {} : { temporal }),
     apiKey,
     billingKey: () => present(env, 'MOUNTSEA_BILLING_API_KEY') ?? apiKey(),
+    webhookSecret: () => webhookSecret(env),
   };
 }
 
@@ -74,6 +81,11 @@ export function cacheFolder(): string {
 /** HMAC-SHA-256 of the origin under the key, first 8 hex digits: tells keys apart without telling the key. */
 export function keyFingerprint(origin: string, apiKey: string): string {
   return createHmac('sha256', apiKey).update(origin).digest('hex').slice(0, 8);
+}
+
+/** Tells secrets of webhooks apart without telling them. */
+export function webhookFingerprint(secret: string): string {
+  return createHmac('sha256', secret).update('webhook').digest('hex').slice(0, 8);
 }
 
 /**
@@ -117,6 +129,18 @@ function keyFrom(env: Environment, keyName: string, fileName: string): string | 
     throw new SettingsError(`${fileName} cannot be read: ${(error as Error).message}`);
   }
   return text === '' ? undefined : text;
+}
+
+/** 24 to 64 bytes in Base64, as Standard Webhooks ask for. */
+function webhookSecret(env: Environment): string | undefined {
+  const secret = keyFrom(env, 'TUNESMITH_WEBHOOK_SECRET', 'TUNESMITH_WEBHOOK_SECRET_FILE');
+  if (secret === undefined) return undefined;
+  const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+  const { length } = Buffer.from(base64 ?? '', 'base64');
+  if (base64 !== undefined && base64.length % 4 === 0 && length >= 24 && length <= 64) return secret;
+  throw new SettingsError(
+    'TUNESMITH_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64, e.g. "whsec_$(openssl rand -base64 32)".',
+  );
 }
 
 function httpUrl(name: string, value: string): string {

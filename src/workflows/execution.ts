@@ -47,10 +47,13 @@ export abstract class Execution<P extends string = string> {
   readonly timeline: TimelineEntry[] = [];
   /** Open attentions; people see the first. */
   readonly attentions: Attention[] = [];
+  /** Those that mend themselves and have not done so for long, by id. */
+  readonly lasting = new Set<string>();
   readonly startedAt = now();
   nextCheckAt: string | undefined;
   #phase: P;
   #phaseSince = now();
+  #phaseText = '';
   #failure: { error: unknown } | undefined;
   #shownMemo = '';
 
@@ -98,6 +101,11 @@ export abstract class Execution<P extends string = string> {
     return this.#phaseSince;
   }
 
+  /** What was told when the phase began. */
+  get phaseText(): string {
+    return this.#phaseText;
+  }
+
   /** When it ended; ISO 8601. */
   get finishedAt(): string | undefined {
     const hasEnded = this.#phase === 'done' || this.#phase === 'failed' || this.#phase === 'cancelled';
@@ -120,6 +128,7 @@ export abstract class Execution<P extends string = string> {
   enter(phase: P, text: string): void {
     this.#phase = phase;
     this.#phaseSince = now();
+    this.#phaseText = text;
     this.tell(text);
     this.show();
   }

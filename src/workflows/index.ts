@@ -3,6 +3,7 @@
  */
 export { account } from './account.js';
 export { generateSong } from './generateSong.js';
+export { notification } from './notification.js';
 export { readAccount } from './readAccount.js';
 export { readSongTerms } from './readSongTerms.js';
 export { trainCustomModel } from './trainCustomModel.js';

@@ -20,6 +20,8 @@ import { type ProvenFailure, provenFailure } from './failures.js';
 
 /** Pace of the tries of a park that mends itself: it slows down, so that weeks of it do not fill the history. */
 const MENDING_INTERVAL_MS = { first: 60_000, longest: 2 * 3_600_000, growth: 1.2 };
+/** Trouble that goes away sooner is nobody's business. */
+const LASTING_MS = 15 * 60_000;
 
 export interface ParkRequest {
   kind: AttentionKind;
@@ -44,7 +46,8 @@ export class Parking {
   readonly #parked = new Map<string, Parked>();
   /** Parks that several branches with the same trouble share, by kind. */
   readonly #shared = new Map<AttentionKind, Parked>();
-  readonly #mendingTries = new Map<AttentionKind, number>();
+  /** Trouble that mends itself, by kind, until a request succeeds. */
+  readonly #troubles = new Map<AttentionKind, { tries: number; since: number; isLasting: boolean }>();
 
   constructor(run: Execution) {
     this.#run = run;
@@ -116,7 +119,7 @@ export class Parking {
     for (;;) {
       try {
         const answer = await request();
-        this.#mendingTries.clear();
+        this.#troubles.clear();
         return answer;
       } catch (error) {
         const failure = provenFailure(error);
@@ -245,11 +248,18 @@ export class Parking {
       await run.until(() => this.#shared.get(kind) !== shared);
       return;
     }
-    const tries = this.#mendingTries.get(kind) ?? 0;
-    this.#mendingTries.set(kind, tries + 1);
+    const trouble = this.#troubles.get(kind) ?? { tries: 0, since: Date.now(), isLasting: false };
+    this.#troubles.set(kind, trouble);
     const { first, longest, growth } = MENDING_INTERVAL_MS;
-    const wait = Math.max(run.ms(Math.min(longest, first * growth ** tries)), atLeastMs);
+    const wait = Math.max(run.ms(Math.min(longest, first * growth ** trouble.tries)), atLeastMs);
+    trouble.tries += 1;
     const parked = this.open(request, new Date(Date.now() + wait).toISOString(), true);
+    if (!trouble.isLasting && Date.now() - trouble.since >= run.ms(LASTING_MS)) {
+      // Each try has an attention of its own; one of them is told.
+      trouble.isLasting = true;
+      run.lasting.add(parked.attention.id);
+      run.show();
+    }
     this.#shared.set(kind, parked);
     try {
       await run.until(() => parked.answer !== undefined, wait, `${kind}: next try`);

@@ -92,6 +92,28 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
         maximumAttempts: Infinity,
       },
     },
+    /** Tells a receiver of `--notify`; a receiver knows by the id what it has seen. Four tries in about a minute. */
+    notify: {
+      startToCloseTimeout: read(30_000),
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: ms(5_000),
+        backoffCoefficient: 3,
+        maximumInterval: ms(60_000),
+        maximumAttempts: 4,
+      },
+    },
+    /** The same, where it was not taken at first: ten tries in about a day. */
+    notifyLate: {
+      startToCloseTimeout: read(30_000),
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: ms(2 * 60_000),
+        backoffCoefficient: 3,
+        maximumInterval: ms(6 * 3_600_000),
+        maximumAttempts: 10,
+      },
+    },
     /** A create or a song: at most once. Whether to send again is never Temporal's decision. */
     submit: {
       startToCloseTimeout: timeoutMs + SLACK_MS,

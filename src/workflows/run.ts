@@ -31,6 +31,7 @@ import { createReceipt, emptyReceipt, mostSpent, type Prices, uploadPrice } from
 import { whyRefused } from './corrections.js';
 import { detailsMarkdown } from './details.js';
 import { cut, Execution, now, optional, shortCharge, shortened } from './execution.js';
+import { Notices } from './notices.js';
 import { spentSoFar } from './sentences.js';
 
 const MEMO_LABEL = 200;
@@ -62,6 +63,7 @@ export class Run extends Execution<Phase> {
   /** Create requests that may have left a worker. */
   sends = 0;
   readonly #sources: Source[];
+  readonly #notices: Notices | undefined;
   #session: OpenSession | undefined;
   name: string;
   seenUploadCredits: number | undefined;
@@ -85,6 +87,11 @@ export class Run extends Execution<Phase> {
       tries: 0,
       since: now(),
     }));
+    if (input.notify !== undefined) {
+      this.#notices = new Notices(input.notify, this.scale, (text) => {
+        this.tell(text);
+      });
+    }
   }
 
   /** The session that every call uses. Only a person may give it up. */
@@ -250,6 +257,16 @@ export class Run extends Execution<Phase> {
     file.since = now();
     if (reason === undefined) delete file.reason;
     else file.reason = reason;
+  }
+
+  override show(): void {
+    super.show();
+    this.#notices?.look(this.memo()[1], this.files, this.lasting);
+  }
+
+  /** The training has ended: whoever wants to know of it (`--notify`) is being told when this resolves. */
+  async notifyEnd(): Promise<void> {
+    await this.#notices?.end(this.memo()[1], this.phaseText);
   }
 
   override progress(): TrainingProgress {

@@ -59,6 +59,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
     if (isCancellation(error)) run.enter('cancelled', cancelledSentence(run));
     else run.enter('failed', error instanceof Error ? error.message : 'Failed.');
     await closeBooks(run, charges);
+    await run.notifyEnd();
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     throw error;
   }
@@ -120,6 +121,7 @@ async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<
 
   run.enter('done', `Model ${modelId} is ready.`);
   await keepRecord(run);
+  await run.notifyEnd();
   await condition(allHandlersFinished);
 
   return {

@@ -19,6 +19,7 @@ async function activitiesAgainst(handler: Handler): Promise<{ activities: Activi
     accountWorkflowId: 'account-test',
     identify: () => 'train-test',
     writesFiles: false,
+    webhook: { secret: () => undefined, isRefused: () => false },
   });
   return { activities, fixture };
 }

@@ -83,6 +83,12 @@ describe('a usage error', () => {
     ['a session and a file', ['train', '--session', 's', '--adopt', 'f'], /not both/],
     ['a file that is not there', ['train', '--adopt', 'nothing.json'], /There is no file .*nothing\.json/],
     ['no name', ['train', ...urls], /--name is needed/],
+    ['a receiver that is no URL', ['train', '--name', 'x', '--notify', 'me', ...urls], /--notify must be/],
+    [
+      'a receiver on this machine',
+      ['train', '--name', 'x', '--notify', 'http://[::1]:80/', ...urls],
+      /--notify is on \[::1\], a private/,
+    ],
     ['more days than Mountsea keeps', ['audit', '--days', '91'], /keeps 90 days/],
   ])('exits 2 with a sentence before anything is started: %s', async (_, argv, sentence) => {
     const { code, stdout, stderr } = await run(argv);
@@ -132,6 +138,29 @@ describe('a failure with --json', () => {
     const { code, stdout } = await run(['status', '--json', '--help']);
     expect({ code, isHelp: stdout.startsWith('Usage:') }).toEqual({ code: 0, isHelp: true });
     expect(stdout).not.toContain('"end"');
+  });
+});
+
+describe('train --notify', () => {
+  const argv = ['train', '--name', 'x', '--notify', 'https://93.184.216.34/hook?token=sesame', ...urls];
+
+  it('is refused without a secret to sign with, before anything is started', async () => {
+    const { code, stderr } = await run(argv, { MOUNTSEA_API_KEY: 'k' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/needs TUNESMITH_WEBHOOK_SECRET/);
+    expect(stderr).not.toContain('sesame');
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('is refused with a secret that receivers could not use, which is not repeated', async () => {
+    const { code, stderr } = await run(argv, {
+      MOUNTSEA_API_KEY: 'k',
+      TUNESMITH_WEBHOOK_SECRET: 'whsec_c2hvcnQ=',
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/24 to 64 bytes/);
+    expect(stderr).not.toContain('c2hvcnQ');
+    expect(readdirSync(home)).toEqual([]);
   });
 });
 

@@ -89,6 +89,7 @@ async function upload(
     accountWorkflowId: 'account',
     identify: () => 'train',
     writesFiles: false,
+    webhook: { secret: () => undefined, isRefused: () => false },
   });
   const info = { workflowExecution: { workflowId: "it's", runId: 'now' } };
   const environment = new MockActivityEnvironment(info, { client });

@@ -44,6 +44,7 @@ describe('the bundle of workflow code', () => {
     expect(Object.keys(workflows)).toEqual([
       'account',
       'generateSong',
+      'notification',
       'readAccount',
       'readSongTerms',
       'trainCustomModel',
@@ -86,6 +87,7 @@ describe('a worker that forgets every workflow at once', () => {
           accountWorkflowId: accountWorkflowIdFor(origin),
           identify: ({ name }) => name,
           writesFiles: false,
+          webhook: { secret: () => undefined, isRefused: () => false },
         }),
       });
       rig.sandbox.addFaults([

@@ -88,7 +88,7 @@ export async function connectOrSay(
   settings: Settings,
   output: Output,
   io: Io,
-  options: Pick<ConnectOptions, 'purpose' | 'recordDir'>,
+  options: Pick<ConnectOptions, 'purpose' | 'recordDir' | 'notifies'>,
 ): Promise<Connected> {
   const connected = await connect(settings, { ...options, env: io.env, say: saying(output, io) });
   if (connected !== undefined) return connected;

@@ -23,6 +23,7 @@ import { receiptWords } from '../draw.js';
 import { Exit, exitOfEnd, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
+import { notifyTarget } from '../../library/notify.js';
 import { modelOfRecord, savedClips } from '../../library/snapshot.js';
 import { sourcesFrom } from '../../library/sources.js';
 import { connectOrSay, pathFrom } from './common.js';
@@ -44,6 +45,7 @@ interface TrainFlags extends FollowFlags {
   again?: string | true;
   parkFor?: number;
   record?: string;
+  notify?: string;
 }
 
 /** What the user wants, as far as it can be told without a server. */
@@ -104,6 +106,10 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
       '--park-for <duration>',
       'how long to wait for a person, e.g. 90s, 30m, 2h, 7d (default: without limit)',
     ).argParser(duration),
+    new Option(
+      '--notify <url>',
+      'tell this URL, by a signed webhook, when it is done, needs you, or ended otherwise',
+    ).argParser(notEmpty),
     record(),
     json(),
   ],
@@ -116,6 +122,10 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     {
       line: 'train --name "Night Drive" --yes --json --save night-drive.json https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3 > progress.ndjson',
       does: 'in a script: no question, records on stdout, and a file to go on from',
+    },
+    {
+      line: 'train --name "Night Drive" --detach --notify https://example.com/hooks/tunesmith https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
+      does: 'start it, and be told by a signed webhook when it is done or needs you',
     },
     { line: 'train --adopt night-drive.json', does: 'go on from that file, on any machine' },
     {
@@ -148,6 +158,7 @@ async function train(urls: string[], flags: TrainFlags, argv: readonly string[],
   const connected = await connectOrSay(settings, output, io, {
     purpose: 'train',
     ...(recordDir === undefined ? {} : { recordDir }),
+    ...(flags.notify === undefined ? {} : { notifies: true }),
   });
   try {
     return await trainOn(connected, wish, flags, argv, output, io);
@@ -177,6 +188,10 @@ async function wishOf(
     allowPrivateUrls,
     warn: output.say,
   });
+  const notify =
+    flags.notify === undefined
+      ? undefined
+      : await notifyTarget(flags.notify, { allowPrivateUrls, warn: output.say });
   const sessionId = flags.session ?? saved?.sessionId;
   let session: AdoptedSession | undefined;
   if (saved !== undefined && sessionId !== undefined) {
@@ -195,6 +210,7 @@ async function wishOf(
     ...optionsOf(flags),
     ...(timeScale === 1 ? {} : { timeScale }),
     ...(session === undefined ? {} : { session }),
+    ...(notify === undefined ? {} : { notify }),
   };
   // Which clips a session has may be known to the server only.
   const isComplete = flags.session === undefined || flags.clip !== undefined;
@@ -273,6 +289,11 @@ async function trainOn(
   if (how === 'started') {
     output.say(`Started ${workflowId}.`);
     sayBudget(input, output);
+    if (input.notify !== undefined && !isOwn) {
+      output.say(
+        `${input.notify.label} is told where the worker has TUNESMITH_WEBHOOK_SECRET, which cannot be seen from here; without it nothing is sent, and the timeline says so.`,
+      );
+    }
   } else {
     output.say(`It runs already: attached to ${workflowId}. Nothing more is spent.`);
   }
