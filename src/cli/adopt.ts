@@ -2,11 +2,14 @@
  * Client side: a session begun elsewhere, or by a training that has ended, to be gone on with: `--session` with `--clip`,
  * or `--adopt`. What is paid for is found again; what is not certain is uploaded again rather than guessed at.
  */
+import { resolve } from 'node:path';
 import type { TrainingRecord } from '../contract/record.js';
-import type { AdoptedSession, Source } from '../contract/training.js';
-import { urlIdentity } from '../temporal/identity.js';
+import type { AdoptedSession, FileSource, Source } from '../contract/training.js';
+import { bytesOf } from '../staging/localFile.js';
+import { sourceIdentity } from '../temporal/identity.js';
 import { pairOf } from './arguments.js';
 import { KEPT_LABEL_LENGTH } from '../library/sessions.js';
+import { sourceFrom, type SourceRules } from '../library/sources.js';
 import { UsageError } from './exit.js';
 
 /** A clip as the user named it. */
@@ -44,22 +47,29 @@ export function namedClips(values: readonly string[]): NamedClip[] {
   return clips;
 }
 
-/** The arguments, with those sources of clips that are not among them behind them. */
-export function withClipSources(args: readonly string[], clips: readonly NamedClip[]): string[] {
-  const known = new Set(args.map(identityOf));
-  return [...args, ...clips.map(({ source }) => source).filter((source) => !known.has(identityOf(source)))];
+/** A clip, and the source that the user named for it. */
+export interface SourcedClip {
+  clipId: string;
+  source: Source;
+}
+
+/** @throws UsageError where a source is none. */
+export async function clipSources(clips: readonly NamedClip[], rules: SourceRules): Promise<SourcedClip[]> {
+  const found: SourcedClip[] = [];
+  for (const { clipId, source } of clips) {
+    found.push({ clipId, source: await sourceFrom(source, `The source of clip ${clipId}`, rules) });
+  }
+  return found;
 }
 
 /** @throws UsageError where two clips have the same source. */
 export function filesOfClips(
   sources: readonly Source[],
-  clips: readonly NamedClip[],
+  clips: readonly SourcedClip[],
 ): AdoptedSession['clips'] {
   const found = clips.map(({ clipId, source }) => {
-    const index = sources.findIndex((one) =>
-      'url' in one ? identityOf(one.url) === identityOf(source) : one.label === source,
-    );
-    return { file: index + 1, clipId };
+    const identity = sourceIdentity(source);
+    return { file: sources.findIndex((one) => sourceIdentity(one) === identity) + 1, clipId };
   });
   const files = found.map(({ file }) => file);
   const twice = files.find((file, index) => files.indexOf(file) !== index);
@@ -67,18 +77,46 @@ export function filesOfClips(
   return found;
 }
 
-function identityOf(source: string): string {
-  return URL.canParse(source) ? urlIdentity(source) : source;
+/**
+ * The sources of a saved training as arguments. A local file that has its clip need not be here.
+ *
+ * @throws UsageError where one of them must be uploaded and cannot be.
+ */
+export async function savedSources(
+  { sources, clips }: TrainingRecord,
+  folder: string,
+): Promise<(string | Source)[]> {
+  const uploaded = new Set(clips.map(({ file }) => file));
+  const found: (string | Source)[] = [];
+  for (const { file, source, sha256 } of [...sources].sort((a, b) => a.file - b.file)) {
+    const hasClip = uploaded.has(file);
+    if (sha256 !== undefined) {
+      found.push(await savedFile(file, source, sha256, hasClip, folder));
+    } else if (hasClip || source.length < KEPT_LABEL_LENGTH) {
+      found.push(source);
+    } else {
+      throw new UsageError(
+        `File ${file} has no clip yet, and its URL is too long to be kept whole. Give all files as arguments.`,
+      );
+    }
+  }
+  return found;
 }
 
-/** The sources of a saved training as arguments. @throws UsageError where one of them must be uploaded and cannot be. */
-export function savedSources({ sources, clips }: TrainingRecord): string[] {
-  const uploaded = new Set(clips.map(({ file }) => file));
-  for (const { file, source } of sources) {
-    if (uploaded.has(file) || source.length < KEPT_LABEL_LENGTH) continue;
+async function savedFile(
+  file: number,
+  label: string,
+  sha256: string,
+  hasClip: boolean,
+  folder: string,
+): Promise<FileSource> {
+  const path = resolve(folder, label);
+  const here = await bytesOf(path).catch(() => undefined);
+  if (!hasClip && here?.sha256 !== sha256) {
+    const why = here === undefined ? 'is not' : 'has other bytes';
     throw new UsageError(
-      `File ${file} has no clip yet, and its URL is too long to be kept whole. Give all files as arguments.`,
+      `File ${file}, ${label}, has no clip yet, and it ${why} in ${folder}. Give all files, or their folder, as arguments.`,
     );
   }
-  return [...sources].sort((a, b) => a.file - b.file).map(({ source }) => source);
+  return { label, sha256, bytes: here?.sha256 === sha256 ? here.bytes : 0, at: { kind: 'path', path } };
 }

@@ -12,6 +12,7 @@ import { Connections } from './connections.js';
 import { TrainingNotFoundError, UsageError } from './errors.js';
 import { type NamedSession, recalled } from './sessions.js';
 import { sourcesFrom } from './sources.js';
+import { stageSources } from './stage.js';
 import { shown, type TrainingState } from './state.js';
 import { type Context, StartedTraining, Training } from './training.js';
 
@@ -114,7 +115,7 @@ export class TrainingClient {
       ...(timeScale === 1 ? {} : { timeScale }),
       ...(session === undefined ? {} : { session: recalled(session, found, known) }),
     };
-    return new StartedTraining(this.#context, await trainings.start(input, again));
+    return new StartedTraining(this.#context, await trainings.start(input, again, () => stageSources(found)));
   }
 
   /**

@@ -21,6 +21,7 @@ import {
 } from '../contract/messages.js';
 import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
 import {
+  type Source,
   type TrainCustomModelInput,
   type TrainedModel,
   TRAINING_DEFAULTS,
@@ -83,10 +84,16 @@ export class Trainings {
    * Starts a training, or finds the one that the same content has already.
    *
    * @param again label of a deliberate second training; `true` takes the next number.
+   * @param stage brings local files to where the worker can make URLs of them; called only for a training that is new,
+   *   just before its start.
    * @throws TrainingOpenError where a second training is asked for while the newest is open; SessionTakenError where
    *   another training that is open has the session that is to be adopted.
    */
-  async start(input: TrainCustomModelInput, again?: string | true): Promise<StartOutcome> {
+  async start(
+    input: TrainCustomModelInput,
+    again?: string | true,
+    stage: (workflowId: string) => Promise<Source[]> = () => Promise.resolve(input.sources),
+  ): Promise<StartOutcome> {
     const identity = {
       origin: input.origin,
       name: input.name,
@@ -99,6 +106,7 @@ export class Trainings {
     if (known !== undefined) return foundOf(known, input);
     if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId);
     const { sources, name, origin, session } = input;
+    const staged = await stage(workflowId);
     const now = new Date().toISOString();
     const adopted = (session?.clips ?? []).map(({ file, clipId }) => ({
       file,
@@ -120,7 +128,7 @@ export class Trainings {
       await this.#client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
         workflowId,
         taskQueue: taskQueueFor(origin),
-        args: [input],
+        args: [{ ...input, sources: staged }],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         memo: { [TRAINING_MEMO]: memo, [TRAINING_OPTIONS_MEMO]: optionsOf(input) },
         staticSummary: `Train ${name} from ${sources.length} files`.slice(0, 190),

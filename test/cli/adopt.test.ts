@@ -1,13 +1,12 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  filesOfClips,
-  namedClips,
-  requireOneWay,
-  savedSources,
-  withClipSources,
-} from '../../src/cli/adopt.js';
+import { clipSources, filesOfClips, namedClips, requireOneWay, savedSources } from '../../src/cli/adopt.js';
 import { knownSession, matchClips, openingOf } from '../../src/library/sessions.js';
-import { snapshotOfRecord } from '../../src/library/snapshot.js';
+import { sourcesFrom } from '../../src/library/sources.js';
+import { savedClips, snapshotOfRecord } from '../../src/library/snapshot.js';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import type { Clip, Source } from '../../src/contract/training.js';
 import { emptyReceipt } from '../../src/money/receipt.js';
@@ -57,22 +56,31 @@ describe('flags that contradict each other', () => {
   it('are one clip for two files, and two clips for one', () => {
     expect(() => namedClips(['a=x', 'a=y'])).toThrow(/twice/);
     expect(() =>
-      filesOfClips([source('1')], namedClips(['a=https://x.example/1?sig=1', 'b=https://x.example/1?sig=1'])),
+      filesOfClips(
+        [source('1')],
+        [
+          { clipId: 'a', source: source('1') },
+          { clipId: 'b', source: source('1') },
+        ],
+      ),
     ).toThrow(/Two --clip/);
   });
 });
 
 describe('clips that are named', () => {
-  it('find their files whatever the signature of today, and bring those that are missing', () => {
+  const rules = { folder: '/nowhere', allowPrivateUrls: true, warn: (): void => undefined };
+
+  it('find their files whatever the signature of today, and bring those that are missing', async () => {
     const signed = (name: string, signature: string): string =>
       `https://x.example/${name}?Expires=${signature}&Signature=${signature}`;
-    const clips = namedClips([`a=${signed('2', 'b')}`, `b=${signed('3', 'b')}`]);
-    const args = withClipSources([signed('1', 'a'), signed('2', 'a')], clips);
-    expect(args).toEqual([signed('1', 'a'), signed('2', 'a'), signed('3', 'b')]);
-    const sources = args.map((url) => ({ url, label: url }));
+    const clips = await clipSources(namedClips([`a=${signed('2', 'b')}`, `b=${signed('7', 'b')}`]), rules);
+    const args = ['1', '2', '3', '4', '5', '6'].map((name) => signed(name, 'a'));
+    const also = clips.map((one) => one.source);
+    const sources = await sourcesFrom(args, { ...rules, minClips: 6, also });
+    expect(sources.map((one) => ('url' in one ? one.url : ''))).toEqual([...args, signed('7', 'b')]);
     expect(filesOfClips(sources, clips)).toEqual([
       { file: 2, clipId: 'a' },
-      { file: 3, clipId: 'b' },
+      { file: 7, clipId: 'b' },
     ]);
   });
 });
@@ -125,9 +133,54 @@ describe('a session that this server knows', () => {
   });
 });
 
-it('a saved source that was cut is no URL to upload from, unless it has its clip', () => {
+it('a saved source that was cut is no URL to upload from, unless it has its clip', async () => {
   const long = { file: 2, source: `https://x.example/${'a'.repeat(182)}` };
   const saved = recordOf({ sources: [long, { file: 1, source: 'https://x.example/1' }] });
-  expect(() => savedSources(saved)).toThrow(/File 2 has no clip yet/);
-  expect(savedSources({ ...saved, clips: [clip(2, 'x')] })).toEqual(['https://x.example/1', long.source]);
+  await expect(savedSources(saved, '/nowhere')).rejects.toThrow(/File 2 has no clip yet/);
+  expect(await savedSources({ ...saved, clips: [clip(2, 'x')] }, '/nowhere')).toEqual([
+    'https://x.example/1',
+    long.source,
+  ]);
+});
+
+it('a saved local file that has its clip need not be here; one that has none must be, with the same bytes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tunesmith-adopt-'));
+  try {
+    const [here, gone] = ['aa', 'bb'].map((text) => createHash('sha256').update(text).digest('hex'));
+    writeFileSync(join(folder, 'here.wav'), 'aa');
+    const sources = [
+      { file: 1, source: 'gone.wav', sha256: gone ?? '' },
+      { file: 2, source: 'here.wav', sha256: here ?? '' },
+    ];
+    const saved = recordOf({ sources, clips: [clip(1, 'gone.wav')] });
+    const found = await savedSources(saved, folder);
+    expect(found).toMatchObject([
+      { label: 'gone.wav', sha256: gone },
+      { label: 'here.wav', sha256: here, bytes: 2 },
+    ]);
+    expect(matchClips(found as Source[], savedClips(saved))).toEqual([{ file: 1, clipId: 'c1' }]);
+    await expect(savedSources({ ...saved, clips: [] }, folder)).rejects.toThrow(
+      /File 1, gone.wav, .* is not in/,
+    );
+    writeFileSync(join(folder, 'here.wav'), 'other');
+    await expect(savedSources(saved, folder)).rejects.toThrow(/File 2, here.wav, .* has other bytes/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+it('a clip of a local file goes to the same bytes whatever they are called, and never to other bytes of that name', () => {
+  const file = (label: string, sha256: string): Source => ({
+    label,
+    sha256,
+    bytes: 1,
+    at: { kind: 'path', path: `/${label}` },
+  });
+  const kept: Clip[] = [
+    { clipId: 'c1', file: 1, source: 'a.wav', sha256: 'aa' },
+    { clipId: 'c2', file: 2, source: 'b.wav', sha256: 'bb' },
+  ];
+  expect(matchClips([file('a.wav', 'changed'), file('renamed.wav', 'bb')], kept)).toEqual([
+    { file: 2, clipId: 'c2' },
+  ]);
 });

@@ -1,10 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/cli/exit.js';
 import { labelOf, sourcesFrom } from '../../src/library/sources.js';
 
 const urls = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `https://93.184.216.34/${index + 1}.mp3`);
-const rules = { allowPrivateUrls: false, minClips: 6, warn: (): void => undefined };
+const rules = { folder: '/nowhere', allowPrivateUrls: false, minClips: 6, warn: (): void => undefined };
 
 describe('sources from arguments', () => {
   it('keep the order of the arguments and show no query', async () => {
@@ -53,6 +57,82 @@ describe('sources from arguments', () => {
     const refused = sourcesFrom([...urls(5), url], rules);
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.not.toThrow(/sesame/);
+  });
+});
+
+describe('local files', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tunesmith-sources-'));
+  const local = { ...rules, folder };
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  mkdirSync(join(folder, 'songs', 'live.mp3'), { recursive: true });
+  for (const name of [
+    '10.mp3',
+    '2.MP3',
+    '1.wav',
+    '3.flac',
+    '4 [mix].ogg',
+    '11.m4a',
+    'cover.jpg',
+    '.hidden.mp3',
+  ]) {
+    writeFileSync(join(folder, 'songs', name), `bytes of ${name}`);
+  }
+
+  it('of a folder come in natural order, and what is left out is said: other files, folders, hidden ones', async () => {
+    const said: string[] = [];
+    const sources = await sourcesFrom(['./songs/'], { ...local, warn: (line) => said.push(line) });
+    expect(sources.map(({ label }) => label)).toEqual(
+      ['1.wav', '2.MP3', '3.flac', '4 [mix].ogg', '10.mp3', '11.m4a'].map((name) => `songs/${name}`),
+    );
+    expect(said).toEqual(['./songs/: 6 audio files; left out: cover.jpg, live.mp3/, 1 hidden.']);
+  });
+
+  it('are known by their bytes, and the worker gets an absolute path', async () => {
+    const [source] = await sourcesFrom(['songs'], local);
+    const bytes = 'bytes of 1.wav';
+    expect(source).toEqual({
+      label: 'songs/1.wav',
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      at: { kind: 'path', path: join(folder, 'songs', '1.wav') },
+    });
+  });
+
+  it('may be given by name, by glob and beside URLs; a name with brackets is first of all a name', async () => {
+    const args = ['songs/4 [mix].ogg', ...urls(2), 'songs/1*', join(folder, 'songs', '3.flac')];
+    const sources = await sourcesFrom(args, local);
+    expect(sources.map(({ label }) => label)).toEqual([
+      'songs/4 [mix].ogg',
+      ...urls(2),
+      'songs/1.wav',
+      'songs/10.mp3',
+      'songs/11.m4a',
+      join(folder, 'songs', '3.flac'),
+    ]);
+  });
+
+  it('with the same bytes are refused, with their names', async () => {
+    writeFileSync(join(folder, 'copy.wav'), 'bytes of 1.wav');
+    await expect(sourcesFrom(['songs', 'copy.wav'], local)).rejects.toThrow(
+      /Files 1 \(songs\/1\.wav\) and 7 \(copy\.wav\) are the same bytes/,
+    );
+  });
+
+  it.each([
+    [
+      'are not there',
+      'nothing.mp3',
+      /File 1, nothing\.mp3, is no http or https URL, and there is no such file in/,
+    ],
+    ['are empty', 'empty.mp3', /File 1, empty\.mp3, is empty/],
+    ['match nothing', '*.aiff', /\*\.aiff matches no file/],
+    ['are in a folder without audio', 'docs', /There is no audio in docs/],
+  ])('are refused where they %s', async (_, argument, sentence) => {
+    writeFileSync(join(folder, 'empty.mp3'), '');
+    mkdirSync(join(folder, 'docs'), { recursive: true });
+    await expect(sourcesFrom([argument], local)).rejects.toThrow(sentence);
   });
 });
 

@@ -115,6 +115,11 @@ export function asCalled(text: string, { env }: Io): string {
 }
 
 /** Relative paths count from where the user stands; npm changes the working directory and says so. */
-export function pathFrom(path: string, { env, cwd }: Io): string {
-  return isAbsolute(path) ? path : resolve(env['INIT_CWD'] ?? cwd, path);
+export function pathFrom(path: string, io: Io): string {
+  return isAbsolute(path) ? path : resolve(folderOf(io), path);
+}
+
+/** Where the user stands; absolute. */
+export function folderOf({ env, cwd }: Io): string {
+  return env['INIT_CWD'] ?? cwd;
 }

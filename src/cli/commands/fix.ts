@@ -14,8 +14,8 @@ import { defineCommand, detach, id, json, wait } from '../command.js';
 import { CommandError, UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { labelOf, sourceFrom, type SourceRules } from '../../library/sources.js';
-import { withTraining } from './common.js';
+import { labelOf, labelOfPath, sourceFrom, type SourceRules } from '../../library/sources.js';
+import { folderOf, withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
 
 interface FixFlags extends FollowFlags {
@@ -88,7 +88,11 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
   // Looked at before anything is sent, like the sources of `train`.
   const { allowPrivateUrls } = readSettings(io.env);
   const warn = new Output(io, flags.json === true).say;
-  const replacements = await replacementsOf(flags.replace ?? [], { allowPrivateUrls, warn });
+  const replacements = await replacementsOf(flags.replace ?? [], {
+    folder: folderOf(io),
+    allowPrivateUrls,
+    warn,
+  });
   return withTraining(
     id,
     flags,
@@ -162,10 +166,7 @@ interface Replacement {
 }
 
 /** @throws UsageError where a `--replace` is none, or the new source is none. */
-async function replacementsOf(
-  values: readonly string[],
-  rules: Pick<SourceRules, 'allowPrivateUrls' | 'warn'>,
-): Promise<Replacement[]> {
+async function replacementsOf(values: readonly string[], rules: SourceRules): Promise<Replacement[]> {
   return Promise.all(
     values.map(async (value) => {
       const pair = pairOf(value);
@@ -221,7 +222,7 @@ export function numberOf(file: string, files: readonly FileProgress[] | undefine
       'No worker answers, so files are known by number only. Start one with `tunesmith worker`.',
     );
   }
-  const label = URL.canParse(file) ? labelOf(new URL(file)) : file;
+  const label = URL.canParse(file) ? labelOf(new URL(file)) : labelOfPath(file);
   const whole = files.filter((one) => one.label === label || one.label === file);
   const fitting = whole.length > 0 ? whole : files.filter((one) => one.label.endsWith(`/${file}`));
   const [found, ...others] = fitting;

@@ -14,7 +14,7 @@ import {
 } from '../../contract/training.js';
 import { readSettings, type Settings } from '../../temporal/settings.js';
 import { matchClips, openingOf, recalled } from '../../library/sessions.js';
-import { filesOfClips, namedClips, requireOneWay, savedSources, withClipSources } from '../adopt.js';
+import { clipSources, filesOfClips, namedClips, requireOneWay, savedSources } from '../adopt.js';
 import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
 import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';
@@ -25,8 +25,9 @@ import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
 import { notifyTarget } from '../../library/notify.js';
 import { modelOfRecord, savedClips } from '../../library/snapshot.js';
+import { stageSources } from '../../library/stage.js';
 import { sourcesFrom } from '../../library/sources.js';
-import { connectOrSay, pathFrom } from './common.js';
+import { connectOrSay, folderOf, pathFrom } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
 
 interface TrainFlags extends FollowFlags {
@@ -181,13 +182,11 @@ async function wishOf(
   if (name === undefined) throw new UsageError('--name is needed: the name of the model.');
   if (name.trim() === '') throw new UsageError('--name must not be empty.');
   if (saved !== undefined) requireAdoptable(saved, origin);
-  const clips = namedClips(flags.clip ?? []);
-  const args = saved !== undefined && urls.length === 0 ? savedSources(saved) : urls;
-  const sources = await sourcesFrom(withClipSources(args, clips), {
-    minClips,
-    allowPrivateUrls,
-    warn: output.say,
-  });
+  const named = namedClips(flags.clip ?? []);
+  const rules = { folder: folderOf(io), allowPrivateUrls, warn: output.say };
+  const clips = await clipSources(named, rules);
+  const args = saved !== undefined && urls.length === 0 ? await savedSources(saved, rules.folder) : urls;
+  const sources = await sourcesFrom(args, { ...rules, minClips, also: clips.map(({ source }) => source) });
   const notify =
     flags.notify === undefined
       ? undefined
@@ -284,7 +283,10 @@ async function trainOn(
   }
   // Only the worker of our own server shares this disk.
   if (savePath !== undefined && isOwn) input = { ...input, saveFile: savePath };
-  const { workflowId, how, ignored, savesElsewhere } = await trainings.start(input, flags.again);
+  const { sources } = input;
+  const { workflowId, how, ignored, savesElsewhere } = await trainings.start(input, flags.again, () =>
+    stageSources(sources),
+  );
   if (how === 'found') return tellFound(workflowId, connected, flags, argv, savePath, output, io);
   if (how === 'started') {
     output.say(`Started ${workflowId}.`);
