@@ -37,14 +37,20 @@ const nodeBuiltins = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules'] },
+  { ignores: ['dist', 'docs/api', 'node_modules'] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
     languageOptions: {
       parserOptions: {
         projectService: {
-          allowDefaultProject: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs', 'test/*/*.mjs'],
+          allowDefaultProject: [
+            'eslint.config.js',
+            'scripts/*.mjs',
+            'deploy/*.mjs',
+            'examples/*/*.mjs',
+            'test/*/*.mjs',
+          ],
         },
         tsconfigRootDir: import.meta.dirname,
       },
@@ -89,7 +95,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs', 'test/*/*.mjs'],
+    files: ['eslint.config.js', 'scripts/*.mjs', 'deploy/*.mjs', 'examples/*/*.mjs', 'test/*/*.mjs'],
     extends: [tseslint.configs.disableTypeChecked],
     rules: { '@typescript-eslint/explicit-module-boundary-types': 'off' },
   },

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -37,5 +37,15 @@ const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker')
 const { code } = await bundleWorkflowCode({
   workflowsPath: join(dist, 'workflows', 'index.js'),
   logger: new DefaultLogger('WARN'),
+  // For stack traces positions are enough; sources would double the bundle, and paths of this machine mean nothing elsewhere.
+  webpackConfigHook: (config) => ({
+    ...config,
+    devtool: 'inline-nosources-source-map',
+    output: {
+      ...config.output,
+      devtoolModuleFilenameTemplate: ({ absoluteResourcePath }) =>
+        absoluteResourcePath.replaceAll(root + sep, ''),
+    },
+  }),
 });
 writeFileSync(bundlePath, code);

@@ -5,7 +5,17 @@
 import type { FaultRule, ProfileChange, SandboxOptions, SandboxReport, Shapes } from './options.js';
 import { SandboxServer } from './server.js';
 
-export type { Fault, FaultRule, ProfileChange, SandboxOptions, SandboxReport, Shapes } from './options.js';
+export type {
+  BrokenRule,
+  Charge,
+  Fault,
+  FaultRule,
+  ProfileChange,
+  RequestKind,
+  SandboxOptions,
+  SandboxReport,
+  Shapes,
+} from './options.js';
 
 export interface Sandbox {
   /** Of the API host, e.g. `http://127.0.0.1:40123`. */
