@@ -40,6 +40,8 @@ export interface PreparedSession extends Affinity {
   firstRunId: string;
   /** The last trainings of this API, newest last, ms. */
   trainingsMs: number[];
+  /** The last uploads, newest last, ms. */
+  uploadsMs?: number[];
   charges: ChargeTiming;
   /** Dearest upload that the ledger of this key has shown, credits. */
   uploadCredits?: number;
@@ -56,10 +58,11 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
       keyFingerprint,
       since: Date.now(),
     });
-    const { trainingsMs, charges, uploadCredits } = facts;
+    const { trainingsMs, uploadsMs, charges, uploadCredits } = facts;
     const known = {
       ...own,
       trainingsMs,
+      ...(uploadsMs === undefined ? {} : { uploadsMs }),
       charges,
       ...(uploadCredits === undefined ? {} : { uploadCredits }),
     };

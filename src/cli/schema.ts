@@ -13,6 +13,7 @@ import type {
   FileProgress,
   FileState,
   Phase,
+  SeenDurations,
   TrainingMemo,
   TrainingProgress,
   UploadedFile,
@@ -158,6 +159,7 @@ const file = schemaOf<FileProgress>()(
     taskId: optionalText,
     clipId: optionalText,
     since: time,
+    begunAt: optionalTime.meta({ description: 'When its newest upload began; for a ready file, it took from then to `since`.' }),
     reason: optionalText,
   }),
 );
@@ -165,6 +167,9 @@ const upload = schemaOf<UploadedFile>()(
   z.strictObject({ file: count, label: text, sha256, taskId: optionalText, clipId: optionalText }),
 );
 
+const durations = schemaOf<SeenDurations>()(
+  z.strictObject({ count, shortestMs: z.number(), longestMs: z.number() }),
+);
 const facts = {
   name: text,
   origin: text,
@@ -201,6 +206,11 @@ const live = schemaOf<TrainingProgress & About & { live: true }>()(
     files: z.array(file),
     createTaskId: optionalText,
     nextCheckAt: optionalTime,
+    expected: z
+      .exactOptional(
+        z.strictObject({ trainingMs: z.exactOptional(durations), uploadMs: z.exactOptional(durations) }),
+      )
+      .meta({ description: 'What earlier trainings and their uploads took; absent where none is known.' }),
     timeline: z.array(timelineEntry),
   }),
 );

@@ -92,6 +92,8 @@ export interface CloseTraining extends Asker {
   keyFingerprint: string;
   /** From the accepted create to the model, ms; absent where there is none. */
   trainingMs?: number;
+  /** What each upload that gave a clip took, from the request to the clip, ms. */
+  uploadsMs?: number[];
   /** Create rows of the time of this training. */
   rows: SeenRow[];
   /** When the training was first seen to have ended; a row that was seen before it appeared early. */
@@ -150,6 +152,8 @@ export interface AccountFacts {
   charges: ChargeTiming;
   /** The last trainings, newest last, ms. */
   trainingsMs: number[];
+  /** The last uploads, newest last, ms; absent where none was seen. */
+  uploadsMs?: number[];
   /** Dearest upload seen in the ledger of this key, credits. */
   uploadCredits?: number;
 }

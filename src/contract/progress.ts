@@ -27,6 +27,8 @@ export interface FileProgress {
   clipId?: string;
   /** When the state began; ISO 8601. */
   since: string;
+  /** When its newest upload began here; ISO 8601. For a ready file, how long that took lies between the two. */
+  begunAt?: string;
   /** Why the last try failed, or the status Mountsea last gave where it is an unusual one. */
   reason?: string;
 }
@@ -78,6 +80,14 @@ export interface TrainingFacts {
   modelId?: string;
 }
 
+/** How long something took before, ms, at the pace of this training. */
+export interface SeenDurations {
+  /** How many were seen. */
+  count: number;
+  shortestMs: number;
+  longestMs: number;
+}
+
 /** Answer of the query `progress`. */
 export interface TrainingProgress extends TrainingFacts {
   version: 1;
@@ -88,6 +98,13 @@ export interface TrainingProgress extends TrainingFacts {
   createTaskId?: string;
   /** When the pending tasks are asked next; ISO 8601. */
   nextCheckAt?: string;
+  /** What earlier trainings of this API took, as known at the start; absent where none is known. */
+  expected?: {
+    /** From the accepted create to the model. */
+    trainingMs?: SeenDurations;
+    /** Of one file, from the request to its clip. */
+    uploadMs?: SeenDurations;
+  };
   timeline: TimelineEntry[];
 }
 

@@ -66,6 +66,8 @@ export interface AccountState {
   areChargesEarly: boolean;
   /** The last trainings, newest last, ms. */
   trainingsMs: number[];
+  /** The last uploads, newest last, ms. */
+  uploadsMs?: number[];
 }
 
 /** Sizes that keep the state under a few hundred kB. */
@@ -199,7 +201,7 @@ export class AccountBook {
 
   /** A training has ended: learns from it, and says which rows are its own. */
   close(end: CloseTraining, now: number): ClosedTraining {
-    const { workflowId, keyFingerprint, trainingMs, rows, uploadCredits } = end;
+    const { workflowId, keyFingerprint, trainingMs, uploadsMs = [], rows, uploadCredits } = end;
     const key = this.#key(keyFingerprint, now);
     const owner = this.state.owners[workflowId];
     if (owner !== undefined && !owner.isClosed) {
@@ -207,6 +209,7 @@ export class AccountBook {
       owner.touchedAt = now;
       if (trainingMs !== undefined) this.state.trainingsMs.push(trainingMs);
       this.state.trainingsMs.splice(0, this.state.trainingsMs.length - DURATIONS_KEPT);
+      this.state.uploadsMs = [...(this.state.uploadsMs ?? []), ...uploadsMs].slice(-DURATIONS_KEPT);
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
     const own = key.accepted.filter((create) => create.workflowId === workflowId);
@@ -259,6 +262,7 @@ export class AccountBook {
       isComplete: since > (key?.forgottenBefore ?? this.#unknownBefore(Infinity)),
       charges,
       trainingsMs: this.state.trainingsMs,
+      ...(this.state.uploadsMs === undefined ? {} : { uploadsMs: this.state.uploadsMs }),
       ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),
     };
   }

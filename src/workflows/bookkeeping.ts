@@ -24,7 +24,7 @@ export async function openSession(run: Run, parking: Parking, replaces?: string)
   const isAdopted = adopted !== undefined && replaces === undefined;
   const summary = isAdopted ? `adopt session ${adopted.sessionId}` : 'open a session';
   try {
-    const { trainingsMs, charges, uploadCredits, ...session } = await parking.mending(() =>
+    const { trainingsMs, uploadsMs = [], charges, uploadCredits, ...session } = await parking.mending(() =>
       run.activities.prepareSession(summary, {
         origin,
         ...(isAdopted ? { adopt: adopted.sessionId } : {}),
@@ -32,7 +32,7 @@ export async function openSession(run: Run, parking: Parking, replaces?: string)
       }),
     );
     run.session = session;
-    run.experience = { trainingsMs, charges };
+    run.experience = { trainingsMs, uploadsMs, charges };
     run.seenUploadCredits = uploadCredits;
   } catch (error) {
     const failure = provenFailure(error);
@@ -145,6 +145,7 @@ export class ChargeWatch {
     const closed = await run.activities.closeTraining('close the books', {
       keyFingerprint: run.session.keyFingerprint,
       ...(trainingMs === undefined ? {} : { trainingMs: trainingMs / run.scale }),
+      uploadsMs: run.uploadsMs.map((ms) => ms / run.scale),
       rows: [...this.#rows.values()],
       endSeenAt,
       ...(dearest > 0 ? { uploadCredits: dearest } : {}),

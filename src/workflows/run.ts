@@ -13,6 +13,7 @@ import type {
   FileProgress,
   FileState,
   Phase,
+  SeenDurations,
   TrainingFacts,
   TrainingMemo,
   TrainingProgress,
@@ -47,6 +48,8 @@ export interface OpenSession extends Affinity {
 export interface Experience {
   /** The last trainings, ms. */
   trainingsMs: number[];
+  /** The last uploads, ms. */
+  uploadsMs: number[];
   charges: ChargeTiming;
 }
 
@@ -67,7 +70,7 @@ export class Run extends Execution<Phase> {
   #session: OpenSession | undefined;
   name: string;
   seenUploadCredits: number | undefined;
-  experience: Experience = { trainingsMs: [], charges: { areEarly: false } };
+  experience: Experience = { trainingsMs: [], uploadsMs: [], charges: { areEarly: false } };
   /** When the newest create was accepted; ISO 8601. */
   acceptedAt: string | undefined;
   createTaskId: string | undefined;
@@ -168,6 +171,13 @@ export class Run extends Execution<Phase> {
     return this.#sources.filter((_, index) => this.files[index]?.state !== 'dropped');
   }
 
+  /** What each upload that gave a clip took, ms. */
+  get uploadsMs(): number[] {
+    return this.files.flatMap(({ state, begunAt, since }) =>
+      state === 'ready' && begunAt !== undefined ? [Date.parse(since) - Date.parse(begunAt)] : [],
+    );
+  }
+
   /** The clips that are trained with, in the order of the sources whatever the order in which they came. */
   get clips(): Clip[] {
     return this.files.flatMap(({ clipId, number, label, sha256, state }) =>
@@ -223,6 +233,7 @@ export class Run extends Execution<Phase> {
     file.tries = 0;
     delete file.clipId;
     delete file.taskId;
+    delete file.begunAt;
     this.setFile(file, 'waiting');
   }
 
@@ -279,8 +290,26 @@ export class Run extends Execution<Phase> {
       files: this.files,
       ...optional('createTaskId', this.createTaskId),
       ...optional('nextCheckAt', this.nextCheckAt),
+      ...optional('expected', this.#expected()),
       timeline: this.timeline,
       ...optional('attention', this.attentions[0]),
+    };
+  }
+
+  #expected(): TrainingProgress['expected'] {
+    const { trainingsMs, uploadsMs } = this.experience;
+    const trainingMs = this.#seen(trainingsMs);
+    const uploadMs = this.#seen(uploadsMs);
+    if (trainingMs === undefined && uploadMs === undefined) return undefined;
+    return { ...optional('trainingMs', trainingMs), ...optional('uploadMs', uploadMs) };
+  }
+
+  #seen(durations: readonly number[]): SeenDurations | undefined {
+    if (durations.length === 0) return undefined;
+    return {
+      count: durations.length,
+      shortestMs: this.ms(Math.min(...durations)),
+      longestMs: this.ms(Math.max(...durations)),
     };
   }
 

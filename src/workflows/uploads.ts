@@ -14,7 +14,7 @@ import { applyCorrection } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
 import type { Parking } from './parking.js';
 import type { Poller, Watch } from './polling.js';
-import { REQUEST_TIMEOUT_MS } from './execution.js';
+import { now, REQUEST_TIMEOUT_MS } from './execution.js';
 import type { Run } from './run.js';
 import { spentSoFar } from './sentences.js';
 
@@ -243,6 +243,7 @@ class UploadPool {
     const run = this.#run;
     file.tries += 1;
     delete file.taskId;
+    delete file.begunAt;
     run.setFile(file, 'uploading', file.reason);
     const started = await this.#request(file);
     if ('kind' in started) return started;
@@ -288,6 +289,7 @@ class UploadPool {
         });
         try {
           const { sessionId, firstRunId } = run.session;
+          file.begunAt = now();
           const started = await run.activities.uploadClip(name, {
             affinity: run.affinity,
             sessionId,
@@ -299,6 +301,7 @@ class UploadPool {
             isFirstTry: tries === 1,
           });
           if (started.isSalvaged === true) {
+            delete file.begunAt;
             run.tell(`File ${number} was uploaded by an earlier run: nothing is paid again.`);
           }
           return started;
