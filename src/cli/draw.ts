@@ -4,40 +4,161 @@
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
-import type { Attention, FileProgress, FileState } from '../contract/progress.js';
+import type { Attention, FileProgress, FileState, Phase, TrainingProgress } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
-import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import type { Snapshot } from '../library/snapshot.js';
+import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
+import { spanWords, timeLeft } from './estimate.js';
+import { atBothEnds, columns, cutEnd, cutMiddle, padEnd, printable, widthOf, wrapped } from './text.js';
 
 export interface Canvas {
   /** Columns to draw on. */
   width: number;
+  /** Most lines of a picture, where it is drawn over and must not scroll; absent: as many as it takes. */
+  height?: number;
   isColored: boolean;
   /** How the user calls the program, for commands to copy. */
   program: string;
 }
 
-/** More files than this are folded: what is ready and what waits becomes one line each. */
+/** Where there is room for all of them, more files than this are folded all the same. */
 const FILE_LIMIT = 20;
+/** A line of a wide terminal is read more easily when its ends are not too far apart. */
+const WIDEST = 110;
 
-/** The whole picture of a training that is followed, to be drawn over the last one. */
+/**
+ * The whole picture of a training: what it is, how far it is, each file, what it needs, how long, and what is spent.
+ * With a height it fits, and the commands that answer an attention are left to `answerLines`.
+ */
 export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string[] {
-  const { memo, progress } = snapshot;
+  const { memo, progress, workflowId } = snapshot;
+  const { width, height = Infinity } = canvas;
   const paint = createColors(canvas.isColored);
-  const elapsed = clock(now - Date.parse(memo.startedAt));
-  // Two gaps of two: the name is the only part that may be of any length.
-  const name = cutMiddle(printable(memo.name), canvas.width - memo.phase.length - elapsed.length - 4);
-  const lines = [fit(`${paint.bold(name)}  ${memo.phase}`, paint.dim(elapsed), canvas.width)];
-  if (progress === undefined) lines.push(cutEnd(`  ${countsOf(snapshot)}`, canvas.width));
-  else lines.push(...fileLines(progress.files, now, canvas));
-  const attention = progress?.attention ?? memo.attention;
-  if (attention !== undefined) lines.push('', ...attentionLines(attention, snapshot, canvas));
-  const next = progress?.nextCheckAt;
-  const check =
-    next === undefined ? '' : `  next check in ${Math.max(0, Math.ceil((Date.parse(next) - now) / 1000))} s`;
-  lines.push(paint.dim(cutEnd(`${receiptWords(progress?.receipt ?? memo.receipt)}${check}`, canvas.width)));
-  return lines;
+  const head = [
+    titleLine(printable(progress?.name ?? memo.name), workflowId, canvas),
+    stageLine(snapshot, now, canvas),
+  ];
+  const attention = progress === undefined ? memo.attention : progress.attention;
+  const needs =
+    attention === undefined
+      ? []
+      : canvas.height === undefined
+        ? attentionLines(attention, snapshot, canvas)
+        : attentionHead(attention, now, canvas);
+  const foot = [
+    ...(memo.finishedAt === undefined && snapshot.status === 'running'
+      ? [cutEnd(timeWords(snapshot, now), width)]
+      : [cutEnd(`took ${clock(now - Date.parse(memo.startedAt))}`, width)]),
+    cutEnd(receiptWords(progress?.receipt ?? memo.receipt), width),
+  ].map((line) => paint.dim(line));
+  // Blank lines are the first to go.
+  const isTight = head.length + needs.length + foot.length + 8 > height;
+  const gap = isTight ? [] : [''];
+  const rest = head.length + needs.length + foot.length + gap.length * (needs.length > 0 ? 3 : 2);
+  const files =
+    progress === undefined
+      ? [cutEnd(`  ${countsOf(snapshot)}`, width)]
+      : fileLines(progress.files, now, canvas, Math.max(1, height - rest));
+  const lines = [...head, ...gap, ...files, ...(needs.length > 0 ? gap : []), ...needs, ...gap, ...foot];
+  return lines.slice(0, height);
+}
+
+function titleLine(name: string, workflowId: string, { width, isColored }: Canvas): string {
+  const paint = createColors(isColored);
+  const end = Math.min(width, WIDEST);
+  const isRoom = widthOf(name) + widthOf(workflowId) + 2 <= end;
+  if (!isRoom) return paint.bold(cutMiddle(name, width));
+  return atBothEnds(paint.bold(name), paint.dim(workflowId), end);
+}
+
+const STAGES: readonly { phase: Phase; title: string }[] = [
+  { phase: 'preparing', title: 'prepare' },
+  { phase: 'uploading', title: 'upload' },
+  { phase: 'creating', title: 'create' },
+  { phase: 'training', title: 'train' },
+];
+
+/** `✓ prepare   › upload 5/8   · create   · train` */
+function stageLine({ memo, progress, status }: Snapshot, now: number, { width, isColored }: Canvas): string {
+  const { phase, phaseSince, attention, sessionId } = progress ?? memo;
+  const counts = progress === undefined ? memo.fileCounts : countStates(progress.files);
+  const ready = counts.ready ?? 0;
+  const wanted = (progress?.files.length ?? memo.fileTotal) - (counts.dropped ?? 0);
+  const isDone: Partial<Record<Phase, boolean>> = {
+    preparing: sessionId !== undefined && phase !== 'preparing',
+    uploading: wanted > 0 && ready >= wanted,
+    creating: phase === 'training' || phase === 'done',
+    training: phase === 'done',
+  };
+  // One that ended on the way ended in the first stage that is not done.
+  const current = (
+    STAGES.find((stage) => stage.phase === phase) ?? STAGES.find((stage) => isDone[stage.phase] !== true)
+  )?.phase;
+  const paint = createColors(isColored);
+  const strong = (color: (text: string) => string) => (text: string) => paint.bold(color(text));
+  const here = { mark: '›', color: strong(paint.cyan) };
+  if (attention !== undefined && attention.nextTryAt === undefined)
+    Object.assign(here, { mark: '!', color: strong(paint.yellow) });
+  if (status !== 'running') Object.assign(here, { mark: '✗', color: strong(paint.red) });
+  const parts = STAGES.map((stage) => {
+    const count = stage.phase === 'uploading' && wanted > 0 ? ` ${ready}/${wanted}` : '';
+    const time =
+      stage.phase === 'training' && phase === 'training' ? ` ${clock(now - Date.parse(phaseSince))}` : '';
+    const { mark, color } =
+      stage.phase === current && phase !== 'done'
+        ? here
+        : isDone[stage.phase] === true
+          ? { mark: '✓', color: paint.green }
+          : { mark: '·', color: paint.dim };
+    return { text: `${mark} ${stage.title}${count}${time}`, color };
+  });
+  const plain = parts.map(({ text }) => text).join('   ');
+  return widthOf(plain) > width
+    ? cutEnd(plain, width)
+    : parts.map(({ text, color }) => color(text)).join('   ');
+}
+
+/** How long so far, how long still, and when it is looked at next. */
+function timeWords(snapshot: Snapshot, now: number): string {
+  const { memo, progress } = snapshot;
+  const parts = [`${clock(now - Date.parse(memo.startedAt))} so far`];
+  if (progress !== undefined) {
+    const left = leftWords(progress, now);
+    if (left !== undefined) parts.push(left);
+    const next = progress.nextCheckAt;
+    const inMs = next === undefined ? 0 : Date.parse(next) - now;
+    if (next !== undefined) parts.push(inMs > 0 ? `next check in ${lengthOf(inMs)}` : 'checks now');
+  }
+  return parts.join(' · ');
+}
+
+/** What is left, as far as it can be told from what was seen. */
+function leftWords(progress: TrainingProgress, now: number): string | undefined {
+  const left = timeLeft(progress, now);
+  switch (left?.kind) {
+    case undefined:
+      return undefined;
+    case 'unknown':
+      return 'time left unknown: none seen yet';
+    case 'range':
+      return `${spanWords(left)} left`;
+    case 'over': {
+      const { count, longestMs } = left.seen;
+      const others = count === 1 ? 'the one training seen' : `each of the last ${count} trainings`;
+      return `trains longer than ${others} (${clock(longestMs)} at most)`;
+    }
+  }
+}
+
+/** A status line, for output that cannot be drawn over: it shows that there is life. */
+export function statusLine(snapshot: Snapshot, now: number): string {
+  const { memo, progress } = snapshot;
+  const { phase, receipt } = progress ?? memo;
+  const counts = progress === undefined ? memo.fileCounts : countStates(progress.files);
+  const total = progress?.files.length ?? memo.fileTotal;
+  const files = phase === 'training' ? '' : `: ${countWords(counts, total)}`;
+  return `${timeOf(new Date(now).toISOString())}  ${phase}${files} · ${timeWords(snapshot, now)} · ${receiptWords(receipt)}`;
 }
 
 /** What is new in a snapshot, a line each, for output that cannot be drawn over. */
@@ -62,7 +183,7 @@ export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canv
   const attention = progress?.attention ?? memo.attention;
   const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
   if (attention !== undefined && needsTelling(attention, attentionBefore)) {
-    lines.push(...attentionLines(attention, after, { ...canvas, isColored: false, width: Infinity }));
+    lines.push(...attentionLines(attention, after, { ...canvas, width: Infinity }));
   }
   return lines;
 }
@@ -107,17 +228,6 @@ export function listLines(trainings: Snapshot[]): string[] {
 export function stateWords({ status, memo: { attention, phase } }: Snapshot): string {
   if (attention !== undefined) return `waits: ${attention.kind}`;
   return status === 'running' ? phase : status;
-}
-
-/** Ids are there to be copied: a narrow terminal wraps them rather than losing their end. */
-function columns(rows: string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 /** What a finished training gave. */
@@ -243,31 +353,66 @@ function trainingWords({ name, workflowId }: AuditedAttempt): string {
   return `${printable(name)} (${workflowId})`;
 }
 
+/** Most lines of a message in a picture that must fit. */
+const MESSAGE_LINES = 6;
+
+/** What a training needs; the commands that answer it have no room in a picture. */
+function attentionHead(attention: Attention, now: number, canvas: Canvas): string[] {
+  const { message, nextTryAt } = attention;
+  const lines = wrapped(printable(message), '  ', canvas.width).map((line) => cutEnd(line, canvas.width));
+  const more = lines.length > MESSAGE_LINES ? ['  …'] : [];
+  const again =
+    nextTryAt === undefined
+      ? []
+      : [
+          cutEnd(
+            `  ${againWords(attention)} ${lengthOf(Math.max(0, Date.parse(nextTryAt) - now), 'in ')}`,
+            canvas.width,
+          ),
+        ];
+  return [headingOf(attention, canvas), ...lines.slice(0, MESSAGE_LINES), ...more, ...again];
+}
+
+function headingOf({ kind, nextTryAt }: Attention, { isColored }: Canvas): string {
+  const paint = createColors(isColored);
+  // One that mends itself needs patience, not a person.
+  return paint.yellow(paint.bold(nextTryAt === undefined ? `Needs attention: ${kind}` : `Waits: ${kind}`));
+}
+
+function againWords({ kind }: Attention): string {
+  return `${kind === 'charge-unknown' ? 'Asks' : 'Tries'} again by itself`;
+}
+
 /** What a training needs, and the exact commands that answer it, each with what it costs. */
 function attentionLines(
+  attention: Attention,
+  snapshot: Pick<Snapshot, 'workflowId' | 'progress'>,
+  canvas: Canvas,
+): string[] {
+  const { message, evidence, nextTryAt } = attention;
+  const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
+  const lines = [headingOf(attention, canvas), ...wrap(message, '  ')];
+  for (const line of evidence.slice(0, 8)) lines.push(...wrap(cutEnd(line, 400), '  - '));
+  if (evidence.length > 8) lines.push(`  - and ${evidence.length - 8} more`);
+  if (nextTryAt !== undefined) lines.push(`  ${againWords(attention)} at ${timeOf(nextTryAt)}.`);
+  return [...lines, ...answerLines(attention, snapshot, canvas)];
+}
+
+/** The exact commands that answer an attention, each with what it costs. */
+export function answerLines(
   attention: Attention,
   { workflowId, progress }: Pick<Snapshot, 'workflowId' | 'progress'>,
   canvas: Canvas,
 ): string[] {
-  const paint = createColors(canvas.isColored);
-  const { kind, message, evidence, options, nextTryAt } = attention;
-  const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
-  const lines = [paint.yellow(paint.bold(`Needs attention: ${kind}`)), ...wrap(message, '  ')];
-  for (const line of evidence.slice(0, 8)) lines.push(...wrap(cutEnd(line, 400), '  - '));
-  if (evidence.length > 8) lines.push(`  - and ${evidence.length - 8} more`);
-  if (nextTryAt !== undefined) {
-    const what = kind === 'charge-unknown' ? 'Asks' : 'Tries';
-    lines.push(`  ${what} again by itself at ${timeOf(nextTryAt)}.`);
-  }
-  for (const option of options) {
+  return attention.options.flatMap((option) => [
     // Commands are there to be copied: they are never cut.
-    lines.push(`  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, progress?.files ?? [])}`);
-    lines.push(...wrap(costOf(option, attention), '    '));
-  }
-  return lines;
+    `  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, progress?.files ?? [])}`,
+    ...wrapped(costOf(option, attention), '    ', canvas.width),
+  ]);
 }
 
-function costOf(option: CorrectionAction, attention: Attention): string {
+/** What an answer costs, in a few words. */
+export function costOf(option: CorrectionAction, attention: Attention): string {
   const { kind, riskOfSecondCharge = [] } = attention;
   const create = `${CREATE_CREDITS} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
   // Bad files are met before create, which is ordered already.
@@ -294,9 +439,6 @@ function costOf(option: CorrectionAction, attention: Attention): string {
   }
 }
 
-/** Mark, number, state and time of a file's line, with the gaps between them. */
-const COLUMNS_BESIDE_NAME = 39;
-
 const MARKS: Record<FileState, string> = {
   waiting: '·',
   staging: '⇡',
@@ -308,32 +450,56 @@ const MARKS: Record<FileState, string> = {
   dropped: '-',
 };
 
-function fileLines(files: FileProgress[], now: number, canvas: Canvas): string[] {
-  const isFolded = (state: FileState): boolean =>
-    files.length > FILE_LIMIT && (state === 'ready' || state === 'waiting' || state === 'dropped');
-  const shown = files.filter(({ state }) => !isFolded(state));
-  const longest = Math.max(0, ...files.map(({ label }) => printable(nameOf(label)).length));
-  const nameWidth = Math.max(12, Math.min(longest, canvas.width - COLUMNS_BESIDE_NAME));
-  const lines = shown.slice(0, FILE_LIMIT).map((file) => fileLine(file, nameWidth, now, canvas));
-  if (shown.length > FILE_LIMIT) lines.push(`    and ${shown.length - FILE_LIMIT} more`);
-  for (const state of ['ready', 'waiting', 'dropped'] as const) {
-    const count = files.filter((file) => file.state === state).length;
-    if (count > 0 && isFolded(state)) lines.push(`  ${MARKS[state]} ${count} ${state}`);
+/** Folded first to last where there is no room for all files; those that need somebody never. */
+const FOLDED = ['ready', 'waiting', 'dropped'] as const satisfies FileState[];
+
+/** @param limit most lines. */
+function fileLines(files: readonly FileProgress[], now: number, canvas: Canvas, limit: number): string[] {
+  const longest = Math.max(0, ...files.map(({ label }) => widthOf(printable(nameOf(label)))));
+  const numberWidth = Math.max(2, String(files.length).length);
+  const nameWidth = Math.max(8, Math.min(longest, Math.floor(canvas.width * 0.4)));
+  const lineOf = (file: FileProgress): string => fileLine(file, numberWidth, nameWidth, now, canvas);
+  if (files.length <= Math.min(limit, canvas.height === undefined ? FILE_LIMIT : Infinity)) {
+    return files.map(lineOf);
   }
-  return lines;
+  const paint = createColors(canvas.isColored);
+  const counts = countStates(files);
+  const folds = FOLDED.flatMap((state) => {
+    const count = counts[state] ?? 0;
+    return count === 0 ? [] : [paint.dim(`  ${MARKS[state]} ${count} ${state}`)];
+  });
+  const rank = ({ state }: FileProgress): number => (state === 'failed' || state === 'overdue' ? 0 : 1);
+  const shown = files
+    .filter(({ state }) => !FOLDED.some((folded) => folded === state))
+    .sort((a, b) => rank(a) - rank(b));
+  const room = Math.max(
+    0,
+    Math.min(limit - folds.length, canvas.height === undefined ? FILE_LIMIT : Infinity),
+  );
+  const kept = shown.length <= room ? shown : shown.slice(0, Math.max(0, room - 1));
+  const left = shown.length - kept.length;
+  return [
+    ...kept.sort((a, b) => a.number - b.number).map(lineOf),
+    ...(left > 0 ? [cutEnd(`    and ${left} more under way or bad`, canvas.width)] : []),
+    ...folds,
+  ].slice(0, limit);
 }
 
-function fileLine(file: FileProgress, nameWidth: number, now: number, canvas: Canvas): string {
+/** `  ✓  3  song.mp3   ready       0:12  try 2` */
+function fileLine(
+  file: FileProgress,
+  numberWidth: number,
+  nameWidth: number,
+  now: number,
+  canvas: Canvas,
+): string {
   const paint = createColors(canvas.isColored);
-  const { state, number, label, tries, since, reason } = file;
-  const isMoving =
-    state === 'staging' || state === 'uploading' || state === 'processing' || state === 'overdue';
-  const time = isMoving ? clock(now - Date.parse(since)) : '';
-  const again = tries > 1 ? ` (try ${tries})` : '';
-  const words = `${state}${again}`.padEnd(20);
-  const why = reason === undefined || state === 'ready' ? '' : `  ${reason}`;
-  const name = cutMiddle(printable(nameOf(label)), nameWidth);
-  const line = `  ${MARKS[state]} ${String(number).padStart(3)}  ${name.padEnd(nameWidth)}  ${words} ${time.padStart(6)}${printable(why)}`;
+  const { state, number, label, tries, reason } = file;
+  const name = padEnd(cutMiddle(printable(nameOf(label)), nameWidth), nameWidth);
+  const again = tries > 1 ? `try ${tries}` : '';
+  const why = reason === undefined || state === 'ready' ? '' : printable(reason);
+  const note = [again, why].filter((part) => part !== '').join(': ');
+  const line = `  ${MARKS[state]} ${String(number).padStart(numberWidth)}  ${name}  ${state.padEnd(10)} ${timeOfFile(file, now).padStart(6)}  ${note}`;
   const color = {
     ready: paint.green,
     failed: paint.red,
@@ -347,9 +513,36 @@ function fileLine(file: FileProgress, nameWidth: number, now: number, canvas: Ca
   return color(cutEnd(line.trimEnd(), canvas.width));
 }
 
+/** How long its upload takes, or took. */
+function timeOfFile({ state, since, begunAt }: FileProgress, now: number): string {
+  switch (state) {
+    case 'staging':
+    case 'uploading':
+    case 'processing':
+    case 'overdue':
+      return clock(now - Date.parse(begunAt ?? since));
+    case 'ready':
+      return begunAt === undefined ? '' : clock(Date.parse(since) - Date.parse(begunAt));
+    case 'waiting':
+    case 'failed':
+    case 'dropped':
+      return '';
+  }
+}
+
+function countStates(files: readonly FileProgress[]): Partial<Record<FileState, number>> {
+  const counts: Partial<Record<FileState, number>> = {};
+  for (const { state } of files) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
+}
+
 function countsOf({ memo: { fileCounts, fileTotal } }: Snapshot): string {
-  const counts = Object.entries(fileCounts).map(([state, count]) => `${count} ${state}`);
-  return `${fileTotal} files: ${counts.join(', ')}`;
+  return countWords(fileCounts, fileTotal);
+}
+
+function countWords(counts: Partial<Record<FileState, number>>, total: number): string {
+  const words = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
+  return `${total} files: ${words.join(', ')}`;
 }
 
 /** The last part of a path says most. */
@@ -378,36 +571,12 @@ function timeOf(iso: string): string {
   return new Date(iso).toTimeString().slice(0, 8);
 }
 
-/** Names, labels and answers come from outside: they must not move the cursor. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ');
-}
-
-function fit(left: string, right: string, width: number): string {
-  const bare = (text: string): number => text.replace(/\u001b\[\d+m/g, '').length;
-  return `${left}${' '.repeat(Math.max(2, Math.min(width, 100) - bare(left) - bare(right)))}${right}`;
-}
-
-function cutEnd(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
-}
-
-function cutMiddle(text: string, width: number): string {
-  if (text.length <= width) return text;
-  const half = Math.floor((width - 1) / 2);
-  return `${text.slice(0, width - 1 - half)}…${text.slice(-half)}`;
-}
-
-function wrapped(text: string, indent: string, width: number): string[] {
-  const space = ' '.repeat(indent.length);
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(' ')) {
-    if (line.length + word.length + 1 > width && line.trim() !== '' && line !== indent) {
-      lines.push(line.trimEnd());
-      line = space;
-    }
-    line += `${word} `;
-  }
-  return [...lines, line.trimEnd()];
+/** For people, to the second: `45 s`, `12 min`, `3 h`. */
+function lengthOf(ms: number, before = ''): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds <= 0) return 'now';
+  if (seconds < 120) return `${before}${seconds} s`;
+  return seconds < 7_200
+    ? `${before}${Math.ceil(seconds / 60)} min`
+    : `${before}${Math.ceil(seconds / 3600)} h`;
 }

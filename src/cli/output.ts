@@ -1,14 +1,26 @@
 /**
  * Client side: where a command writes. Data goes to stdout, everything for people to stderr; only a terminal is drawn over.
  */
-import { createLogUpdate } from 'log-update';
 import type { Snapshot } from '../library/snapshot.js';
-import { type Canvas, news, picture } from './draw.js';
+import { type Canvas, news, picture, statusLine } from './draw.js';
 import { Exit } from './exit.js';
 import type { Show } from './follow.js';
 import { ENDINGS, JSON_VERSION, type JsonRecord } from './schema.js';
+import { Screen } from './screen.js';
+import { toAscii, wrapped } from './text.js';
 
 export { JSON_VERSION };
+
+/** Often enough for a clock that counts seconds. */
+const REDRAW_EVERY_MS = 500;
+/** Without a terminal, so that whoever reads a log sees that it lives. */
+const STATUS_EVERY_MS = 60_000;
+
+/** Where a training that is followed is shown. */
+export interface View extends Show {
+  /** Nothing is drawn any more; what was drawn last stays. */
+  end(): void;
+}
 
 /** What the process gives to `main`. */
 export interface Io {
@@ -24,16 +36,22 @@ export interface Io {
 export class Output {
   readonly #io: Io;
   readonly isJson: boolean;
+  readonly #now: () => number;
 
-  constructor(io: Io, isJson: boolean) {
+  /** @param now the clock, ms. */
+  constructor(io: Io, isJson: boolean, now = Date.now) {
     this.#io = io;
     this.isJson = isJson;
+    this.#now = now;
   }
 
   /** A sentence for people. */
   readonly say = (line: string): void => {
-    this.#io.stderr.write(`${line}\n`);
+    this.#io.stderr.write(`${this.#plain(line)}\n`);
   };
+
+  /** As the terminal can show it. */
+  readonly #plain = (line: string): string => (hasUnicode(this.#io) ? line : toAscii(line));
 
   /** Data that is no JSON: the model id, a table. Nothing where JSON is wanted. */
   data(line: string): void {
@@ -50,73 +68,109 @@ export class Output {
   get canvas(): Canvas {
     const { env, stderr } = this.#io;
     return {
-      width: Math.max(40, stderr.columns || 80),
-      isColored: stderr.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+      width: Math.max(20, stderr.columns || 80),
+      isColored: isColored(env, stderr.isTTY),
       program: programIn(env),
     };
   }
 
-  /** The view of a training that is followed. `end` leaves the last picture on the screen. */
-  follower(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
-    if (this.isJson) return this.#records();
-    return this.#io.stderr.isTTY && this.#io.env['TERM'] !== 'dumb'
-      ? this.#pictures(uiOf)
-      : this.#lines(uiOf);
+  /** Somebody sits at a terminal that can be drawn on. */
+  get isDrawn(): boolean {
+    const { env, stderr } = this.#io;
+    return !this.isJson && stderr.isTTY && env['TERM'] !== 'dumb';
   }
 
-  #pictures(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
-    const update = createLogUpdate(this.#io.stderr);
+  /** The view of a training that is followed. `end` leaves the last picture on the screen. */
+  follower(uiOf: (snapshot: Snapshot) => string | undefined): View {
+    if (this.isJson) return this.#records();
+    return this.isDrawn ? this.#pictures(uiOf) : this.#lines(uiOf);
+  }
+
+  #pictures(uiOf: (snapshot: Snapshot) => string | undefined): View {
+    const { stderr } = this.#io;
+    const screen = new Screen(stderr);
     const notes = new Notes();
     let files: Snapshot['progress'];
-    let isFirst = true;
+    let shown: Snapshot | undefined;
+    let clock: NodeJS.Timeout | undefined;
+    const draw = (): void => {
+      if (shown === undefined) return;
+      const { finishedAt } = shown.memo;
+      const now = finishedAt === undefined ? this.#now() : Date.parse(finishedAt);
+      // A line is kept free for the cursor, so that nothing scrolls.
+      const height = Math.max(1, (stderr.rows || 24) - 1);
+      const canvas = this.canvas;
+      const below = notes.lines.flatMap((line) => wrapped(line, '', canvas.width)).slice(0, height - 1);
+      const lines = [...picture(shown, now, { ...canvas, height: height - below.length }), ...below];
+      screen.draw(lines.map(this.#plain));
+    };
+    const start = (): void => {
+      if (clock !== undefined) return;
+      // Time goes on between two looks, and while nobody answers.
+      clock = setInterval(draw, REDRAW_EVERY_MS).unref();
+      stderr.on('resize', draw);
+    };
+    const stop = (): void => {
+      clearInterval(clock);
+      clock = undefined;
+      stderr.off('resize', draw);
+      screen.release();
+    };
     return {
       snapshot: (seen) => {
         if (seen.progress !== undefined) notes.clear();
-        // Above the picture, which would break it in two: an address is there to be copied or clicked.
         const ui = uiOf(seen);
-        if (isFirst && ui !== undefined) this.say(ui);
-        isFirst = false;
+        // Above the picture, which would break it in two: an address is there to be copied or clicked.
+        if (shown === undefined && ui !== undefined) this.say(ui);
         // An ended training answers no query; its files are shown as they were last.
         files = seen.progress ?? files;
-        const snapshot =
-          seen.status === 'running' || files === undefined ? seen : { ...seen, progress: files };
-        const now =
-          snapshot.memo.finishedAt === undefined ? Date.now() : Date.parse(snapshot.memo.finishedAt);
-        update([...picture(snapshot, now, this.canvas), ...notes.lines].join('\n'));
+        shown = seen.status === 'running' || files === undefined ? seen : withLast(seen, files);
+        start();
+        draw();
       },
       note: (text) => {
-        if (notes.add(text)) {
-          update.clear();
-          this.say(text);
-        }
+        if (!notes.add(text)) return;
+        // Before the first look there is no picture that would have it.
+        if (shown === undefined) this.say(text);
+        else draw();
       },
-      end: () => {
-        update.done();
-      },
+      end: stop,
     };
   }
 
-  #lines(uiOf: (snapshot: Snapshot) => string | undefined): Show & { end(): void } {
+  #lines(uiOf: (snapshot: Snapshot) => string | undefined): View {
     let before: Snapshot | undefined;
     const notes = new Notes();
+    let saidAt = this.#now();
+    const say = (line: string): void => {
+      saidAt = this.#now();
+      this.say(line);
+    };
+    const live = (): void => {
+      if (before?.status === 'running' && this.#now() - saidAt >= STATUS_EVERY_MS) {
+        say(statusLine(before, this.#now()));
+      }
+    };
     return {
       snapshot: (snapshot) => {
         const ui = uiOf(snapshot);
-        if (before === undefined && ui !== undefined) this.say(ui);
-        for (const line of news(before, snapshot, this.canvas)) this.say(line);
+        if (before === undefined && ui !== undefined) say(ui);
+        for (const line of news(before, snapshot, this.canvas)) say(line);
         // What the query told is kept while only the memo answers, so that nothing is told twice.
         const progress = snapshot.progress ?? before?.progress;
         before = progress === undefined ? snapshot : { ...snapshot, progress };
         if (snapshot.progress !== undefined) notes.clear();
+        live();
       },
       note: (text) => {
-        if (notes.add(text)) this.say(text);
+        if (notes.add(text)) say(text);
+        live();
       },
       end: () => undefined,
     };
   }
 
-  #records(): Show & { end(): void } {
+  #records(): View {
     let before = '';
     const notes = new Notes();
     return {
@@ -139,6 +193,35 @@ export class Output {
 export function recordOf({ workflowId, runId, status, memo, progress }: Snapshot): JsonRecord {
   const about = { type: 'progress', version: JSON_VERSION, workflowId, runId, status } as const;
   return progress === undefined ? { ...memo, ...about, live: false } : { ...progress, ...about, live: true };
+}
+
+/** The end of a training with its files as they were last; what it waited for is over. */
+function withLast(seen: Snapshot, last: NonNullable<Snapshot['progress']>): Snapshot {
+  const { phase, receipt, modelId } = seen.memo;
+  const progress = { ...last, phase, receipt, ...(modelId === undefined ? {} : { modelId }) };
+  delete progress.attention;
+  delete progress.nextCheckAt;
+  return { ...seen, progress };
+}
+
+/** `NO_COLOR` wins over `FORCE_COLOR`, which wins over what the stream is (no-color.org, force-color.org). */
+function isColored(env: NodeJS.ProcessEnv, isTTY: boolean): boolean {
+  if ((env['NO_COLOR'] ?? '') !== '') return false;
+  const forced = env['FORCE_COLOR'];
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return isTTY && env['TERM'] !== 'dumb';
+}
+
+/**
+ * Whether stderr shows more than ASCII: a terminal does where its locale says UTF-8 or nothing. A file takes everything.
+ */
+function hasUnicode({ env, stderr }: Io, platform = process.platform): boolean {
+  if (!stderr.isTTY) return true;
+  // The Linux console has few glyphs; the old console of Windows speaks a code page.
+  if (env['TERM'] === 'linux') return false;
+  if (platform === 'win32') return env['WT_SESSION'] !== undefined || env['TERM_PROGRAM'] !== undefined;
+  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => (value ?? '') !== '');
+  return locale === undefined || /utf-?8/i.test(locale);
 }
 
 /** Calls that have written JSON. */

@@ -159,7 +159,9 @@ const file = schemaOf<FileProgress>()(
     taskId: optionalText,
     clipId: optionalText,
     since: time,
-    begunAt: optionalTime.meta({ description: 'When its newest upload began; for a ready file, it took from then to `since`.' }),
+    begunAt: optionalTime.meta({
+      description: 'When its newest upload began; for a ready file, it took from then to `since`.',
+    }),
     reason: optionalText,
   }),
 );

@@ -9,6 +9,7 @@ import {
   receiptWords,
   statusLines,
 } from '../../src/cli/draw.js';
+import { widthOf } from '../../src/cli/text.js';
 import type { Snapshot } from '../../src/library/snapshot.js';
 import type { FileProgress, TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 
@@ -90,8 +91,8 @@ describe('the picture of a training', () => {
   });
 
   it('shows each file with number, state, time, and the try where it is not the first', () => {
-    const [, line] = picture(snapshotOf([file(3, { tries: 2 })]), NOW, canvas(100));
-    expect(line).toMatch(/… +3 +track-3\.mp3 +processing \(try 2\) +1:00/);
+    const text = picture(snapshotOf([file(3, { tries: 2 })]), NOW, canvas(100)).join('\n');
+    expect(text).toMatch(/… +3 +track-3\.mp3 +processing +1:00 +try 2/);
   });
 
   it('folds what is ready and what waits when there are many files', () => {
@@ -99,8 +100,83 @@ describe('the picture of a training', () => {
       file(index + 1, { state: index < 40 ? 'ready' : index < 44 ? 'processing' : 'waiting' }),
     );
     const lines = picture(snapshotOf(files), NOW, canvas(80));
-    expect(lines.length).toBeLessThan(12);
+    expect(lines.length).toBeLessThan(13);
     expect(lines.join('\n')).toMatch(/40 ready[^]*56 waiting/);
+  });
+
+  it.each([
+    [100, 24, 80],
+    [100, 12, 80],
+    [100, 5, 40],
+    [30, 24, 160],
+    [8, 24, 80],
+  ])('never outgrows its height: %i files on %i rows', (count, rows, width) => {
+    const states = ['failed', 'processing', 'overdue', 'uploading', 'ready', 'waiting', 'dropped'] as const;
+    const files = Array.from({ length: count }, (_, index) =>
+      file(index + 1, { state: states[index % states.length] ?? 'ready', reason: 'word '.repeat(60) }),
+    );
+    const parked = {
+      ...attention,
+      options: [...attention.options],
+      evidence: [],
+      message: 'word '.repeat(200),
+    };
+    for (const snapshot of [snapshotOf(files), snapshotOf(files, { attention: parked })]) {
+      const lines = picture(snapshot, NOW, { ...canvas(width), height: rows - 1 });
+      expect(lines.length).toBeLessThanOrEqual(rows - 1);
+      for (const line of lines) expect(widthOf(line), line).toBeLessThanOrEqual(width);
+      expect(lines[0]).toContain('Night Drive');
+    }
+  });
+
+  it('shows every file where there is room for all', () => {
+    const files = Array.from({ length: 30 }, (_, index) => file(index + 1, { state: 'ready' }));
+    const text = picture(snapshotOf(files), NOW, { ...canvas(160), height: 49 }).join('\n');
+    for (const { number } of files) expect(text).toContain(`track-${number}.mp3`);
+  });
+
+  it('keeps its columns where names take two columns a character, or are emoji', () => {
+    const labels = ['夜のドライブ.mp3', '🎸🎸 solo.mp3', 'plain.mp3', `${'長い名前'.repeat(20)}.mp3`];
+    const lines = picture(
+      snapshotOf(labels.map((label, index) => file(index + 1, { label: `https://x/${label}` }))),
+      NOW,
+      canvas(80),
+    ).filter((line) => line.includes('processing'));
+    const starts = lines.map((line) => widthOf(line.slice(0, line.indexOf('processing'))));
+    expect(new Set(starts)).toEqual(new Set([starts[0]]));
+    for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(80);
+  });
+
+  it('says in one line which stages are done, where it is, and where it waits or ended', () => {
+    const stages = (snapshot: Snapshot): string => picture(snapshot, NOW, canvas(100))[1] ?? '';
+    const ready = [file(1, { state: 'ready' }), file(2, { state: 'dropped' })];
+    const session = { sessionId: 's' };
+    expect(stages(snapshotOf([file(1), ...ready], session))).toBe(
+      '✓ prepare   › upload 1/2   · create   · train',
+    );
+    expect(stages(snapshotOf(ready, { ...session, phase: 'training' }))).toBe(
+      '✓ prepare   ✓ upload 1/1   ✓ create   › train 1:00',
+    );
+    const parked = { ...attention, options: [], evidence: [] };
+    expect(stages(snapshotOf([file(1)], { ...session, attention: parked }))).toContain('! upload');
+    const mending = { ...parked, nextTryAt: START };
+    expect(stages(snapshotOf([file(1)], { ...session, attention: mending }))).toContain('› upload');
+    const ended = { ...snapshotOf(ready, { ...session, phase: 'failed' }), status: 'failed' as const };
+    expect(stages(ended)).toBe('✓ prepare   ✓ upload 1/1   ✗ create   · train');
+  });
+
+  it('says how long each upload took, and what is left as far as that was ever seen', () => {
+    const took = file(1, { state: 'ready', begunAt: START, since: '2026-01-01T00:00:12Z' });
+    const text = (more: Partial<TrainingProgress>): string =>
+      picture(snapshotOf([took], more), NOW, canvas(100)).join('\n');
+    expect(text({})).toMatch(/track-1\.mp3 +ready +0:12/);
+    expect(text({})).toContain('time left unknown');
+    const trainingMs = { count: 12, shortestMs: 150_000, longestMs: 185_000 };
+    expect(text({ phase: 'training', expected: { trainingMs } })).toContain('1 to 3 min left');
+    const late = { ...trainingMs, longestMs: 50_000 };
+    expect(text({ phase: 'training', expected: { trainingMs: late } })).toContain(
+      'trains longer than each of the last 12 trainings (0:50 at most)',
+    );
   });
 
   it('gives the exact commands that answer an attention', () => {

@@ -10,7 +10,8 @@ import { readSettings, type Settings } from '../../temporal/settings.js';
 import { defineCommand } from '../command.js';
 import { type Asked, type Candidate, complete } from '../completion.js';
 import { answerOf, COMPLETION_SCRIPTS, type Shell, SHELLS, typedWords } from '../completionScripts.js';
-import { printable, stateWords } from '../draw.js';
+import { stateWords } from '../draw.js';
+import { printable } from '../text.js';
 
 /** Longer than a server of ours takes, and as long as somebody waits for a key. */
 const PATIENCE_MS = 1_500;
