@@ -10,7 +10,7 @@ import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/tra
 import type { Snapshot } from '../library/snapshot.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import { spanWords, timeLeft } from './estimate.js';
-import { atBothEnds, columns, cutEnd, cutMiddle, padEnd, printable, widthOf, wrapped } from './text.js';
+import { atBothEnds, columns, cutEnd, cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
 
 export interface Canvas {
   /** Columns to draw on. */
@@ -495,7 +495,7 @@ function fileLine(
 ): string {
   const paint = createColors(canvas.isColored);
   const { state, number, label, tries, reason } = file;
-  const name = padEnd(cutMiddle(printable(nameOf(label)), nameWidth), nameWidth);
+  const name = padded(cutMiddle(printable(nameOf(label)), nameWidth), nameWidth);
   const again = tries > 1 ? `try ${tries}` : '';
   const why = reason === undefined || state === 'ready' ? '' : printable(reason);
   const note = [again, why].filter((part) => part !== '').join(': ');

@@ -45,8 +45,10 @@ export function cutMiddle(text: string, width: number): string {
   return `${fitting(characters, width - 1 - widthOf(end)).join('')}…${end}`;
 }
 
-export function padEnd(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - widthOf(text)));
+/** Filled up with spaces. */
+export function padded(text: string, width: number, side: 'left' | 'right' = 'left'): string {
+  const gap = ' '.repeat(Math.max(0, width - widthOf(text)));
+  return side === 'left' ? text + gap : gap + text;
 }
 
 /** Two texts at the two ends of a line. */
@@ -62,7 +64,7 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
   );
   return rows.map((row) =>
     row
-      .map((cell, column) => padEnd(cell, widths[column] ?? 0))
+      .map((cell, column) => padded(cell, widths[column] ?? 0))
       .join('  ')
       .trimEnd(),
   );
