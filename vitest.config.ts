@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'with a Temporal server',
-          include: ['test/{workflow,replay,e2e,matrix,library}/**/*.test.ts'],
+          include: ['test/{workflow,replay,e2e,matrix,library,package}/**/*.test.ts'],
           globalSetup: ['test/support/globalSetup.ts'],
         },
       },

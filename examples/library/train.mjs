@@ -35,7 +35,7 @@ try {
     process.exitCode = 5;
   } else if (error instanceof TrainingEndedError) {
     console.error(error.message);
-    process.exitCode = error.receipt.create.verdict === 'unknown' ? 6 : 4;
+    process.exitCode = { 'not-charged': 3, charged: 4, unknown: 6 }[error.receipt.create.verdict];
   } else {
     throw error;
   }
