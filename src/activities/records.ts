@@ -10,6 +10,7 @@ import {
   RECORD_SIGNAL,
   RECORD_WORKFLOW,
   recordIdFor,
+  recordStart,
   type RecordInput,
   type TrainingRecord,
 } from '../contract/record.js';
@@ -27,16 +28,11 @@ export function createRecordTraining({ identify }: ActivityDependencies) {
   return async function recordTraining({ record, alias, timeScale }: RecordTrainingInput): Promise<void> {
     const { client } = Context.current();
     const { taskQueue } = activityInfo();
-    const input: RecordInput = { record, ...(timeScale === undefined ? {} : { timeScale }) };
     await client.workflow.signalWithStart(RECORD_WORKFLOW, {
-      workflowId: recordIdFor(record.workflowId),
+      ...recordStart(record, timeScale),
       taskQueue,
-      args: [input],
       signal: RECORD_SIGNAL,
       signalArgs: [record],
-      // With the start, so that it can be read before any worker has seen it.
-      memo: { [RECORD_MEMO]: record },
-      staticSummary: `Record of ${record.workflowId}`.slice(0, 190),
     });
     if (alias === undefined) return;
     const aliasId = identify(alias);

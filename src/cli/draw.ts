@@ -281,17 +281,22 @@ function because(evidence: string): string {
   return `  because ${printable(evidence)}`;
 }
 
-/** Trained models, one a line. */
-export function modelLines(records: TrainingRecord[]): string[] {
+/** Trained models, one a line; two where the terminal is too narrow, since ids are there to be copied. */
+export function modelLines(records: TrainingRecord[], width: number): string[] {
   if (records.length === 0) return ['No models yet.'];
-  return columns(
-    records.map(({ name, modelId = '', updatedAt, receipt }) => [
-      printable(name),
-      modelId,
-      dateOf(updatedAt).slice(0, 10),
-      receiptWords(receipt),
-    ]),
-  );
+  const rows = records.map(({ name, modelId = '', updatedAt, sources, receipt }) => [
+    printable(name),
+    modelId,
+    dateOf(updatedAt).slice(0, 10),
+    `${sources.length} files`,
+    receiptWords(receipt),
+  ]);
+  const lines = columns(rows);
+  if (lines.every((line) => line.length <= width)) return lines;
+  return rows.flatMap(([name = '', modelId = '', ...rest]) => {
+    const first = `${modelId}  ${cutEnd(name, Math.max(8, width - modelId.length - 2))}`;
+    return [first, `  ${rest.join('  ')}`];
+  });
 }
 
 /** The ledger beside the trainings. */

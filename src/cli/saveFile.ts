@@ -24,7 +24,14 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
   sessionId: text.exactOptional(),
   modelId: text.exactOptional(),
   end: z.enum(['open', 'done', 'failed', 'cancelled']),
-  sources: z.array(z.object({ file: fileNumber, source: text, sha256: text.exactOptional() })),
+  sources: z.array(
+    z.object({
+      file: fileNumber,
+      source: text,
+      sha256: text.exactOptional(),
+      hasQuery: z.literal(true).exactOptional(),
+    }),
+  ),
   clips: z.array(z.object({ clipId: text, file: fileNumber, source: text })),
   receipt: z.object({
     create: z.object({
@@ -40,6 +47,7 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
           verdict,
           credits: amount.exactOptional(),
           rowId: z.string().exactOptional(),
+          refundRowId: z.string().exactOptional(),
           provisional: z.boolean().exactOptional(),
           sentBy: instant.exactOptional(),
           balanceBefore: z.number().exactOptional(),
@@ -69,13 +77,22 @@ export function readSaveFile(path: string): TrainingRecord {
 
 /** @returns what is wrong with it, where something is. */
 function parseSaved(content: string): TrainingRecord | string {
+  return parseAs(savedTraining, content);
+}
+
+/** The file of `models --export`: an array of what `--save` keeps. @returns what is wrong with it, where something is. */
+export function parseRecords(content: string): TrainingRecord[] | string {
+  return parseAs(z.array(savedTraining), content);
+}
+
+function parseAs<T>(schema: z.ZodType<T>, content: string): T | string {
   let json: unknown;
   try {
     json = JSON.parse(content);
   } catch {
     return 'it is no JSON, or its end is missing';
   }
-  const parsed = savedTraining.safeParse(json);
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') ?? '';

@@ -317,6 +317,20 @@ const down = z
   .strictObject({ type: z.literal('down'), version, outcome: z.enum(['stopped', 'not-running']) })
   .meta({ description: 'What became of the background server.' });
 
+const imported = z
+  .strictObject({ type: z.literal('import'), version, added: count, updated: count, known: count })
+  .meta({ description: 'What became of the records of `models --import`.' });
+
+const forgotten = z
+  .strictObject({
+    type: z.literal('forgotten'),
+    version,
+    workflowId: text,
+    executions: count.meta({ description: 'Workflow executions that were deleted.' }),
+    keepsRecord: z.boolean(),
+  })
+  .meta({ description: 'What `forget` deleted.' });
+
 /** A word for each exit code, for programs that would rather not remember numbers. */
 export const ENDINGS = {
   [Exit.done]: 'done',
@@ -344,7 +358,7 @@ const end = z
   });
 
 /** Every record, by its type. */
-export const RECORDS = { progress, result, model, audit, down, end };
+export const RECORDS = { progress, result, model, audit, down, import: imported, forgotten, end };
 
 export type JsonRecord = { [K in keyof typeof RECORDS]: z.output<(typeof RECORDS)[K]> }[keyof typeof RECORDS];
 

@@ -31,13 +31,37 @@ export interface TrainingRecord {
   modelId?: string;
   /** Where the training stands; `open` until it ended. */
   end: 'open' | 'done' | 'failed' | 'cancelled';
-  /** Label of each file that is not dropped, by its number; of a local one what its bytes are. */
-  sources: { file: number; source: string; sha256?: string }[];
+  /** Of each file that is not dropped. */
+  sources: RecordedSource[];
   clips: Clip[];
   receipt: Receipt;
   /** ISO 8601. */
   startedAt: string;
   updatedAt: string;
+}
+
+/** What is kept of a source. */
+export interface RecordedSource {
+  file: number;
+  /** Its label, at most 200 characters. */
+  source: string;
+  /** Of a local file: what its bytes are. */
+  sha256?: string;
+  /** Its URL had a query, which is not kept. */
+  hasQuery?: true;
+}
+
+/** How a record begins; also one that comes from another registry. It can be read before any worker has seen it. */
+export function recordStart(
+  record: TrainingRecord,
+  timeScale?: number,
+): { workflowId: string; args: [RecordInput]; memo: Record<string, unknown>; staticSummary: string } {
+  return {
+    workflowId: recordIdFor(record.workflowId),
+    args: [{ record, ...(timeScale === undefined ? {} : { timeScale }) }],
+    memo: { [RECORD_MEMO]: record },
+    staticSummary: `Record of ${record.workflowId}`.slice(0, 190),
+  };
 }
 
 /** Input of the record workflow. */

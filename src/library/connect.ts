@@ -43,8 +43,11 @@ export interface Connected extends Connection {
 }
 
 export interface ConnectOptions {
-  /** `train`: starts our own server and wants its worker. `if-state`: only where there is something to look at. */
-  purpose: 'train' | 'if-state';
+  /**
+   * `train`: starts our own server and wants its worker. `write`: starts our own server. `if-state`: only where there is
+   * something to look at.
+   */
+  purpose: 'train' | 'write' | 'if-state';
   /** Keep exchanges with the API there; absolute. */
   recordDir?: string;
   /** The worker is to sign notifications. */
@@ -125,7 +128,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   try {
     background = await ensureBackground(settings, {
       say,
-      when: purpose === 'train' ? 'needed' : 'if-state',
+      when: purpose === 'if-state' ? 'if-state' : 'needed',
       env,
       ...(recordDir === undefined ? {} : { recordDir }),
     });

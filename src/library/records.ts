@@ -2,15 +2,17 @@
  * Client side: the registry as commands read it (contract/record.ts). It needs no worker: a record is the memo of a
  * workflow that stays open.
  */
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import {
   ALIAS_MEMO,
   RECORD_MEMO,
   RECORD_SIGNAL,
   RECORD_WORKFLOW,
   recordIdFor,
+  recordStart,
   type TrainingRecord,
 } from '../contract/record.js';
+import { taskQueueFor } from '../temporal/identity.js';
 
 /** What the registry has under the id of a training. */
 export interface Registered {
@@ -46,6 +48,41 @@ export class Records {
       if (record !== undefined) records.push(record);
     }
     return records.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
+  }
+
+  /**
+   * Takes a record of another registry. One that is as new here stays, and so does one of a training that is open here.
+   *
+   * @returns what became of it.
+   */
+  async take(record: TrainingRecord): Promise<'added' | 'updated' | 'known'> {
+    const { record: there } = await this.find(record.workflowId);
+    if (there !== undefined) {
+      if (there.end === 'open' || there.updatedAt >= record.updatedAt) return 'known';
+      await this.put(record);
+      return 'updated';
+    }
+    try {
+      await this.#client.workflow.start(RECORD_WORKFLOW, {
+        ...recordStart(record),
+        taskQueue: taskQueueFor(record.origin),
+      });
+      return 'added';
+    } catch (error) {
+      // The same content was corrected to another training here: that one keeps it.
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return 'known';
+      throw error;
+    }
+  }
+
+  /** Workflow ids of what the registry has of a training: its record, and the names that find it. */
+  async idsOf(workflowId: string): Promise<string[]> {
+    const query = `WorkflowType = '${RECORD_WORKFLOW}' AND ExecutionStatus = 'Running'`;
+    const ids = [recordIdFor(workflowId)];
+    for await (const { workflowId: id, memo } of this.#client.workflow.list({ query })) {
+      if (registeredIn(memo).aliasOf === workflowId) ids.push(id);
+    }
+    return ids;
   }
 
   /** Puts a record in the place of the one that is there. */

@@ -3,6 +3,7 @@
  * the command line and, later, a library can stand on it.
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
   isGrpcServiceError,
@@ -19,6 +20,7 @@ import {
   TRAINING_MEMO,
   TRAINING_OPTIONS_MEMO,
 } from '../contract/messages.js';
+import { NOTIFICATION_WORKFLOW } from '../contract/notification.js';
 import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
 import {
   type Source,
@@ -45,6 +47,8 @@ import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord 
 /** A worker that is there answers a query in milliseconds; without one the query hangs until its deadline. */
 const QUERY_DEADLINE_MS = 1_200;
 const UPDATE_DEADLINE_MS = 10_000;
+/** Longer than a server takes to delete; then it is done in its own time. */
+const DELETED_WITHIN_MS = 10_000;
 
 /** What became of the wish to train. */
 export interface StartOutcome {
@@ -248,6 +252,56 @@ export class Trainings {
 
   async cancel(workflowId: string): Promise<void> {
     await this.#client.workflow.getHandle(workflowId).cancel();
+  }
+
+  /**
+   * Deletes what the server keeps of a training that has ended: its executions, its notifications and, where that is wanted,
+   * its record.
+   *
+   * @returns how many executions were deleted.
+   */
+  async forget(workflowId: string, withRecord: boolean): Promise<{ executions: number }> {
+    const all = await this.#executionsOf(`WorkflowId = '${workflowId}' AND ExecutionStatus != 'Running'`);
+    // Those of `…-again-2` begin alike.
+    const prefix = `notify-${workflowId}-`;
+    const notices = await this.#executionsOf(
+      `WorkflowType = '${NOTIFICATION_WORKFLOW}' AND WorkflowId STARTS_WITH '${prefix}'`,
+    );
+    all.push(...notices.filter(([id]) => /^(parked|done|failed|cancelled)-/.test(id.slice(prefix.length))));
+    for (const id of withRecord ? await this.records.idsOf(workflowId) : []) {
+      all.push(...(await this.#executionsOf(`WorkflowId = '${id}'`)));
+    }
+    const { connection, options } = this.#client;
+    for (const [id, runId] of all) {
+      await connection.workflowService.deleteWorkflowExecution({
+        namespace: options.namespace,
+        workflowExecution: { workflowId: id, runId },
+      });
+    }
+    // The server deletes in its own time.
+    const until = Date.now() + DELETED_WITHIN_MS;
+    for (const [id, runId] of all) {
+      while ((await this.#exists(id, runId)) && Date.now() < until) await sleep(50);
+    }
+    return { executions: all.length };
+  }
+
+  async #executionsOf(query: string): Promise<[string, string][]> {
+    const found: [string, string][] = [];
+    for await (const { workflowId, runId } of this.#client.workflow.list({ query })) {
+      found.push([workflowId, runId]);
+    }
+    return found;
+  }
+
+  async #exists(workflowId: string, runId: string): Promise<boolean> {
+    try {
+      await this.#client.workflow.getHandle(workflowId, runId).describe();
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    }
   }
 
   /** The training that is known under an id: itself, its record, or the one that this identity was corrected to. */

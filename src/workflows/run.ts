@@ -252,9 +252,19 @@ export class Run extends Execution<Phase> {
       ...optional('sessionId', this.sessionId),
       ...optional('modelId', this.modelId),
       end: hasEnded ? end[phase] : 'open',
-      sources: this.files.flatMap(({ number, label, sha256, state }) =>
-        state === 'dropped' ? [] : [{ file: number, source: cut(label), ...optional('sha256', sha256) }],
-      ),
+      sources: this.files.flatMap(({ number, label, sha256, state }) => {
+        if (state === 'dropped') return [];
+        const source = this.#sources[number - 1];
+        const hasQuery = source !== undefined && 'url' in source && source.url.includes('?');
+        return [
+          {
+            file: number,
+            source: cut(label),
+            ...optional('sha256', sha256),
+            ...(hasQuery ? { hasQuery } : {}),
+          },
+        ];
+      }),
       // Which bytes a clip was made of is said with the source of its number.
       clips: this.clips.map(({ clipId, file, source }) => ({ clipId, file, source: cut(source) })),
       receipt: this.receipt,

@@ -320,8 +320,14 @@ describe('what was spent', () => {
       startedAt: START,
       updatedAt: '2026-01-01T12:00:00Z',
     };
-    expect(modelLines([record])).toEqual([
-      'Night Drive  chirp-custom:x  2026-01-01  create: charge unknown · 8 uploads: 40 credits',
+    expect(modelLines([record], 160)).toEqual([
+      'Night Drive  chirp-custom:x  2026-01-01  0 files  create: charge unknown · 8 uploads: 40 credits',
+    ]);
+    // The id is never cut: it is there to be copied.
+    const narrow = { ...record, name: 'N'.repeat(90), modelId: `chirp-custom:${'0'.repeat(36)}` };
+    expect(modelLines([narrow], 80)).toEqual([
+      `chirp-custom:${'0'.repeat(36)}  ${'N'.repeat(28)}…`,
+      '  2026-01-01  0 files  create: charge unknown · 8 uploads: 40 credits',
     ]);
   });
 

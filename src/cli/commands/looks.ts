@@ -1,16 +1,14 @@
 /**
- * Client side: commands that only look: `status`, `list`, `models`. None of them needs a worker.
+ * Client side: commands that only look: `status`, `list`. Neither of them needs a worker.
  */
 import { Option } from 'commander';
-import type { TrainingRecord } from '../../contract/record.js';
 import { readSettings } from '../../temporal/settings.js';
 import { defineCommand, id, json } from '../command.js';
 import { connect } from '../../library/connect.js';
-import { listLines, modelLines, statusLines } from '../draw.js';
+import { listLines, statusLines } from '../draw.js';
 import { Exit } from '../exit.js';
 import { exitOf } from '../follow.js';
-import { type Io, JSON_VERSION, Output, recordOf } from '../output.js';
-import type { JsonRecord } from '../schema.js';
+import { type Io, Output, recordOf } from '../output.js';
 import { type JsonFlag, sayIfNoWorker, saying, withTraining } from './common.js';
 
 interface LookFlags extends JsonFlag {
@@ -45,18 +43,6 @@ export const listCommand = defineCommand<LookFlags>({
     },
   ],
   run: ({ flags, io }) => list(flags, io),
-});
-
-export const modelsCommand = defineCommand<JsonFlag>({
-  name: 'models',
-  summary: 'trained models, newest first: name, model id, date, cost',
-  description: ['From the registry, since Mountsea cannot list models.'].join('\n\n'),
-  options: [json()],
-  examples: [
-    { line: 'models', does: 'every model, also of trainings that the server has forgotten' },
-    { line: "models --json | jq -r '.[0].modelId'", does: 'the newest model id' },
-  ],
-  run: ({ flags, io }) => models(flags, io),
 });
 
 async function status(id: string | undefined, flags: LookFlags, io: Io): Promise<number> {
@@ -96,47 +82,4 @@ async function list(flags: LookFlags, io: Io): Promise<number> {
   } finally {
     await connected?.close();
   }
-}
-
-/** From the registry: Mountsea cannot list models. */
-async function models(flags: JsonFlag, io: Io): Promise<number> {
-  const settings = readSettings(io.env);
-  const output = new Output(io, flags.json === true);
-  const connected = await connect(settings, {
-    purpose: 'if-state',
-    env: io.env,
-    say: saying(output, io),
-  });
-  try {
-    const records = (await connected?.trainings.records.list()) ?? [];
-    const trained = records.filter(({ modelId }) => modelId !== undefined);
-    const here = trained.filter(({ origin }) => origin === settings.origin);
-    output.json(here.flatMap(modelRecordOf));
-    for (const line of modelLines(here)) output.data(line);
-    const others = trained.length - here.length;
-    if (others > 0) output.say(`${others} more are of other APIs than ${settings.origin}.`);
-    return Exit.done;
-  } finally {
-    await connected?.close();
-  }
-}
-
-function modelRecordOf(record: TrainingRecord): JsonRecord[] {
-  const { workflowId, name, modelId, sessionId, origin, clips, receipt, startedAt, updatedAt } = record;
-  if (modelId === undefined) return [];
-  return [
-    {
-      type: 'model',
-      version: JSON_VERSION,
-      workflowId,
-      name,
-      modelId,
-      ...(sessionId === undefined ? {} : { sessionId }),
-      origin,
-      clips,
-      receipt,
-      startedAt,
-      trainedAt: updatedAt,
-    },
-  ];
 }

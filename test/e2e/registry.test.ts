@@ -1,0 +1,86 @@
+/**
+ * What is kept of trainings: written out, deleted, and taken into a registry again.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TrainingRecord } from '../../src/contract/record.js';
+import { parseRecord } from '../../src/cli/schema.js';
+import { runCli } from '../support/cli.js';
+import { createRig, type Rig } from '../support/rig.js';
+
+let rig: Rig;
+let folder: string;
+
+beforeAll(async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  folder = mkdtempSync(join(tmpdir(), 'tunesmith-registry-'));
+});
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await rig.close();
+});
+
+const name = `Model ${process.pid} registry`;
+const train = (...more: string[]): string[] => [
+  'train',
+  '--yes',
+  '--name',
+  name,
+  ...more,
+  ...rig.tracks.urls.map((url) => `${url}?token=sesame`),
+];
+const run = (...args: string[]): ReturnType<typeof runCli> => runCli(args, rig.env);
+const requests = (): object => rig.sandbox.report().requests.counts;
+
+describe('a model', () => {
+  it('outlives its training, and is known again in a registry that takes its record', async () => {
+    rig.sandbox.addFaults([{ on: 'status', times: 1e9, fault: { kind: 'unknownStatus' } }]);
+    await run(...train('--detach'));
+    const running = await run('forget', name, '--yes');
+    expect(running.code).toBe(2);
+    expect(running.stderr).toMatch(/runs; nothing was deleted/);
+    rig.sandbox.clearFaults();
+    const trained = await run('watch', name);
+    expect(trained.code).toBe(0);
+    const modelId = trained.stdout.trim();
+    const file = join(folder, 'models.json');
+    expect((await run('models', '--export', file)).code).toBe(0);
+    const text = readFileSync(file, 'utf8');
+    expect(text).not.toContain('sesame');
+    const records = JSON.parse(text) as TrainingRecord[];
+    expect(records.map((record) => record.modelId)).toEqual([modelId]);
+    expect(records[0]?.sources[0]).toEqual({ file: 1, source: rig.tracks.urls[0], hasQuery: true });
+
+    const asked = await run('forget', name);
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toContain('Say --yes; nothing was deleted.');
+    const forgotten = await run('forget', name, '--yes');
+    expect(forgotten).toMatchObject({ code: 0 });
+    const history = rig.client.workflow.getHandle(records[0]?.workflowId ?? '').describe();
+    await expect(history).rejects.toBeInstanceOf(WorkflowNotFoundError);
+    expect((await run('result', name)).stdout).toContain(modelId);
+
+    const all = await run('forget', name, '--model', '--yes', '--json');
+    expect(parseRecord(JSON.parse(all.stdout))).toMatchObject({ type: 'forgotten', keepsRecord: false });
+    expect(all.stderr).toContain(modelId);
+    expect((await run('models')).stdout).toBe('No models yet.\n');
+
+    const taken = await run('models', '--import', file, '--json');
+    expect(parseRecord(JSON.parse(taken.stdout))).toMatchObject({ added: 1, updated: 0, known: 0 });
+    const before = requests();
+    expect(await run(...train())).toMatchObject({ code: 0, stdout: `${modelId}\n` });
+    expect(requests()).toEqual(before);
+  });
+
+  it('is taken from nothing but such a file', async () => {
+    const file = join(folder, 'other.json');
+    const { code, stderr } = await run('models', '--import', file);
+    expect(code).toBe(2);
+    expect(stderr).toContain('cannot be read');
+  });
+});
