@@ -129,7 +129,6 @@ async function record(env, command) {
     text += data;
     terminal.write(data);
   });
-  shell.onData;
   const frames = [];
   const take = () => {
     const frame = screenOf(terminal, isCursorShown);
