@@ -1,33 +1,55 @@
 /**
- * Client side: follows one training until a command has a reason to stop, and says by which exit code. Every way out of
+ * Client side: follows one training, or one song, until a command has a reason to stop, and says by which exit code. Every way out of
  * here leaves the training running.
  */
+import type { Attention } from '../contract/progress.js';
+import type { SongReceipt } from '../contract/song.js';
+import type { ChargeVerdict, Receipt } from '../contract/training.js';
 import { looks, type LooksOptions } from '../library/follow.js';
-import type { Snapshot } from '../library/snapshot.js';
+import type { Snapshot, TrainingStatus } from '../library/snapshot.js';
 import { Exit, exitOfEnd, exitOfPark } from './exit.js';
 
 /** Where the follower shows what it sees. */
-export interface Show {
-  snapshot(snapshot: Snapshot): void;
+export interface Show<S = Snapshot> {
+  snapshot(snapshot: S): void;
   /** A sentence beside the picture. */
   note(text: string): void;
 }
 
-export interface FollowOptions extends Omit<LooksOptions, 'note' | 'signal'> {
-  show: Show;
+/** A training or a song, as far as following goes. */
+export interface Followable {
+  status: TrainingStatus;
+  memo: Shown;
+  progress?: Shown;
+}
+
+interface Shown {
+  attention?: Attention;
+  receipt: Receipt | SongReceipt;
+}
+
+export interface FollowOptions<S extends Followable = Snapshot> extends Omit<
+  LooksOptions<S>,
+  'note' | 'signal'
+> {
+  show: Show<S>;
   /** Aborted by Ctrl-C. */
   interrupted: AbortSignal;
 }
 
-export interface Followed {
+export interface Followed<S extends Followable = Snapshot> {
   exit: Exit;
   /** Absent where nothing could be seen before it was interrupted. */
-  last?: Snapshot;
+  last?: S;
 }
 
 /** @throws what `look` throws, where that is no lost connection. */
-export async function follow({ show, interrupted, ...options }: FollowOptions): Promise<Followed> {
-  let last: Snapshot | undefined;
+export async function follow<S extends Followable = Snapshot>({
+  show,
+  interrupted,
+  ...options
+}: FollowOptions<S>): Promise<Followed<S>> {
+  let last: S | undefined;
   const note = (text: string): void => {
     show.note(text);
   };
@@ -42,18 +64,22 @@ export async function follow({ show, interrupted, ...options }: FollowOptions): 
 }
 
 /** Why a follower leaves a training as it is now; undefined: it goes on. */
-export function exitOf({ status, memo, progress }: Snapshot): Exit | undefined {
+export function exitOf({ status, memo, progress }: Followable): Exit | undefined {
   if (status === 'completed') return Exit.done;
   const receipt = progress?.receipt ?? memo.receipt;
-  if (status !== 'running') return exitOfEnd(receipt.create.verdict);
+  if (status !== 'running') return exitOfEnd(verdictOf(receipt));
   const attention = progress === undefined ? memo.attention : progress.attention;
   // One that tries again by itself is worth following.
   if (attention === undefined || attention.nextTryAt !== undefined) return undefined;
-  return exitOfPark(receipt.create.verdict);
+  return exitOfPark(verdictOf(receipt));
 }
 
 /** The wait ran out, perhaps in a park that mends itself. */
-function exitOfWait(last: Snapshot | undefined): Exit {
+function exitOfWait(last: Followable | undefined): Exit {
   const shown = last?.progress ?? last?.memo;
-  return shown?.attention === undefined ? Exit.stillRunning : exitOfPark(shown.receipt.create.verdict);
+  return shown?.attention === undefined ? Exit.stillRunning : exitOfPark(verdictOf(shown.receipt));
+}
+
+function verdictOf(receipt: Receipt | SongReceipt): ChargeVerdict {
+  return ('generate' in receipt ? receipt.generate : receipt.create).verdict;
 }

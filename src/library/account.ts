@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { READ_SONG_TERMS_WORKFLOW, type ReadSongTermsInput, type SongTerms } from '../contract/song.js';
 import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
 import { taskQueueFor } from '../temporal/identity.js';
 import { WorkerFailedError } from './errors.js';
@@ -23,18 +24,29 @@ export class Account {
   }
 
   /**
+   * Balance and ledger.
+   *
    * @returns undefined where no worker answers.
    * @throws WorkerFailedError where one does and cannot tell.
    */
-  async read(input: ReadAccountInput): Promise<AccountReading | undefined> {
-    const handle = await this.#client.workflow.start(READ_ACCOUNT_WORKFLOW, {
-      workflowId: `read-account-${randomUUID()}`,
+  read(input: ReadAccountInput): Promise<AccountReading | undefined> {
+    return this.#ask(READ_ACCOUNT_WORKFLOW, 'Balance and ledger for a client that asked', input);
+  }
+
+  /** What must be known before a song is ordered; otherwise as `read`. */
+  songTerms(input: ReadSongTermsInput): Promise<SongTerms | undefined> {
+    return this.#ask(READ_SONG_TERMS_WORKFLOW, 'Schema and price of a song for a client that asked', input);
+  }
+
+  async #ask<A>(workflowType: string, summary: string, input: { origin: string }): Promise<A | undefined> {
+    const handle = await this.#client.workflow.start(workflowType, {
+      workflowId: `read-${randomUUID()}`,
       taskQueue: taskQueueFor(input.origin),
       args: [input],
       workflowExecutionTimeout: READING_MS,
-      staticSummary: 'Balance and ledger for a client that asked',
+      staticSummary: summary,
     });
-    const reading = answerOf(handle.result() as Promise<AccountReading>);
+    const reading = answerOf(handle.result() as Promise<A>);
     const first = await Promise.race([reading, sleep(NO_WORKER_MS, undefined, { ref: false })]);
     if (first !== undefined) return first;
     const { historyLength } = await handle.describe();
@@ -46,13 +58,13 @@ export class Account {
   }
 }
 
-async function answerOf(result: Promise<AccountReading>): Promise<AccountReading> {
+async function answerOf<A>(result: Promise<A>): Promise<A> {
   try {
     return await result;
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
     throw new WorkerFailedError(
-      `The worker did not read the ledger (${error.cause?.message ?? error.message}). One of an earlier release cannot.`,
+      `The worker did not read it (${error.cause?.message ?? error.message}). One of an earlier release cannot.`,
     );
   }
 }

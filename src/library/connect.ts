@@ -20,6 +20,7 @@ import {
 import { type Settings, webhookFingerprint } from '../temporal/settings.js';
 import { Account } from './account.js';
 import { NoApiKeyError, UnreachableError, UsageError, WorkerMismatchError } from './errors.js';
+import { Songs } from './songs.js';
 import { Trainings } from './trainings.js';
 
 /** What can be said to a server. */
@@ -27,6 +28,7 @@ export interface Connection {
   /** Absent where a caller's client is used. */
   address?: TemporalAddress;
   trainings: Trainings;
+  songs: Songs;
   account: Account;
   /** Whether the server is our own in the background. */
   isOwn: boolean;
@@ -71,6 +73,7 @@ export async function connect(settings: Settings, options: ConnectOptions): Prom
 export function connectionOf(client: Client): Connection {
   return {
     trainings: new Trainings(client),
+    songs: new Songs(client),
     account: new Account(client),
     isOwn: false,
     uiOf: () => undefined,
@@ -99,6 +102,7 @@ async function connectConfigured(
   const isCloud = /\.tmprl\.cloud(:|$)|\.api\.temporal\.io(:|$)/.test(temporal.address);
   return {
     trainings: new Trainings(opened.client),
+    songs: new Songs(opened.client),
     account: new Account(opened.client),
     address,
     isOwn: false,
@@ -147,6 +151,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   const opened = await openClient(address);
   return {
     trainings: new Trainings(opened.client),
+    songs: new Songs(opened.client),
     account: new Account(opened.client),
     address,
     isOwn: true,

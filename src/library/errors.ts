@@ -42,8 +42,8 @@ export class AmbiguousIdError extends UsageError {
   /** Workflow ids of those that fit. */
   readonly fitting: readonly string[];
 
-  constructor(id: string, fitting: readonly string[]) {
-    super(`"${id}" fits ${fitting.length} trainings: ${fitting.slice(0, 5).join(', ')}. Use one of these.`);
+  constructor(id: string, fitting: readonly string[], what = 'trainings') {
+    super(`"${id}" fits ${fitting.length} ${what}: ${fitting.slice(0, 5).join(', ')}. Use one of these.`);
     this.id = id;
     this.fitting = fitting;
   }

@@ -6,9 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from './snapshot.js';
 import { isConnectionLost } from './trainings.js';
 
-export interface LooksOptions {
+/** What a look gives. */
+export interface Looked {
+  /** Absent where no worker answered. */
+  progress?: unknown;
+}
+
+export interface LooksOptions<S extends Looked = Snapshot> {
   /** One look. May throw when the connection is gone. */
-  look: () => Promise<Snapshot>;
+  look: () => Promise<S>;
   /** Makes a new connection, and brings our own server back; throws where that fails. */
   reconnect: () => Promise<void>;
   /** The server is our own: a worker that does not answer may be gone while its server lives on. */
@@ -19,6 +25,8 @@ export interface LooksOptions {
   signal: AbortSignal;
   /** No look begins later than this after the first, ms; absent: no limit. */
   waitMs?: number | undefined;
+  /** What is looked at, in a sentence. Default `training`. */
+  noun?: string;
   /** The command that starts a worker. */
   workerCommand: string;
   /** From the beginning of a look to that of the next, ms. Default 1 000. */
@@ -38,8 +46,8 @@ const RECONNECT_EVERY_MS = 2_000;
  *
  * @throws what `look` throws, where that is no lost connection.
  */
-export async function* looks(options: LooksOptions): AsyncGenerator<Snapshot, void, undefined> {
-  const { note, signal, waitMs, lookEveryMs = 1_000, now = Date.now } = options;
+export async function* looks<S extends Looked>(options: LooksOptions<S>): AsyncGenerator<S, void, undefined> {
+  const { noun = 'training', note, signal, waitMs, lookEveryMs = 1_000, now = Date.now } = options;
   const until = waitMs === undefined ? Infinity : now() + waitMs;
   let unanswered = 0;
   while (!signal.aborted) {
@@ -50,7 +58,7 @@ export async function* looks(options: LooksOptions): AsyncGenerator<Snapshot, vo
       unanswered = seen.progress === undefined ? unanswered + 1 : 0;
       // Said once by `note`; looked after again and again.
       if (unanswered > 0 && unanswered % PATIENT_LOOKS === 0) {
-        note(`No worker answers. The training waits for one: ${options.workerCommand}`);
+        note(`No worker answers. The ${noun} waits for one: ${options.workerCommand}`);
         if (options.isOwn) await tryToReconnect(options);
       }
     }
@@ -60,20 +68,24 @@ export async function* looks(options: LooksOptions): AsyncGenerator<Snapshot, vo
   }
 }
 
-async function lookOrReconnect(options: LooksOptions): Promise<Snapshot | undefined> {
-  const { look, note } = options;
+async function lookOrReconnect<S extends Looked>(options: LooksOptions<S>): Promise<S | undefined> {
+  const { noun = 'training', look, note } = options;
   try {
     return await look();
   } catch (error) {
     if (!isConnectionLost(error)) throw error;
-    note('The Temporal server does not answer; the training is safe. Trying to reach it again…');
+    note(`The Temporal server does not answer; the ${noun} is safe. Trying to reach it again…`);
   }
   await tryToReconnect(options);
   return undefined;
 }
 
 /** Whatever it fails of may pass: the training is safe, and the follower tries for as long as the user lets it. */
-async function tryToReconnect({ reconnect, note, signal }: LooksOptions): Promise<void> {
+async function tryToReconnect({
+  reconnect,
+  note,
+  signal,
+}: Pick<LooksOptions, 'reconnect' | 'note' | 'signal'>): Promise<void> {
   try {
     await reconnect();
   } catch (error) {

@@ -40,12 +40,17 @@ const STATUSES: Record<string, TrainingStatus> = {
   TIMED_OUT: 'timed-out',
 };
 
+/** @param name as the SDK names it. */
+export function statusOf(name: string): TrainingStatus {
+  return STATUSES[name] ?? 'running';
+}
+
 export function snapshotOf({ workflowId, runId, status, memo, startTime }: Described): Snapshot {
   const at = startTime.toISOString();
   return {
     workflowId,
     runId,
-    status: STATUSES[status.name] ?? 'running',
+    status: statusOf(status.name),
     // A training that somebody started past us has no memo before its first workflow task.
     memo: (memo?.[TRAINING_MEMO] as TrainingMemo | undefined) ?? {
       name: workflowId,

@@ -9,6 +9,7 @@ import {
   isGrpcServiceError,
   QueryNotRegisteredError,
   WorkflowExecutionAlreadyStartedError,
+  type WorkflowHandle,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
@@ -177,19 +178,8 @@ export class Trainings {
     if (snapshot.status !== 'running') {
       return withRecord(snapshot, (await this.records.find(workflowId)).record);
     }
-    try {
-      const progress = await this.#client.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
-        handle.query<TrainingProgress>(PROGRESS_QUERY),
-      );
-      return { ...snapshot, progress };
-    } catch (error) {
-      // A deadline, a worker that was lost, or a first workflow task that none has taken yet.
-      const code = grpcCode(error);
-      if (error instanceof QueryNotRegisteredError || (code !== undefined && code !== Grpc.unavailable)) {
-        return snapshot;
-      }
-      throw error;
-    }
+    const progress = await progressOf<TrainingProgress>(this.#client, handle);
+    return progress === undefined ? snapshot : { ...snapshot, progress };
   }
 
   /** All trainings that the server still knows, newest first. */
@@ -240,7 +230,7 @@ export class Trainings {
       if (error instanceof WorkflowUpdateFailedError)
         throw new CorrectionRefusedError(error.cause?.message ?? error.message);
       if (error instanceof WorkflowNotFoundError)
-        throw new CorrectionRefusedError('The training has ended: nothing to correct.');
+        throw new CorrectionRefusedError('It has ended: nothing to correct.');
       if (isDeadline(error)) {
         throw new NoWorkerError(
           'No worker answered, so the correction was not taken. Start a worker with `tunesmith worker`, then send it again: the same correction twice does no harm.',
@@ -361,6 +351,20 @@ export class Trainings {
       throw new TrainingOpenError(known.workflowId);
     }
     return known !== undefined;
+  }
+}
+
+/** Asks how a training or a song stands. @returns undefined where no worker answers in time. */
+export async function progressOf<P>(client: Client, handle: WorkflowHandle): Promise<P | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<P>(PROGRESS_QUERY));
+  } catch (error) {
+    // A deadline, a worker that was lost, or a first workflow task that none has taken yet.
+    const code = grpcCode(error);
+    if (error instanceof QueryNotRegisteredError || (code !== undefined && code !== Grpc.unavailable)) {
+      return undefined;
+    }
+    throw error;
   }
 }
 

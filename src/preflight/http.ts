@@ -5,6 +5,7 @@
  */
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
@@ -28,15 +29,22 @@ export interface FetchRules {
 }
 
 /** What became of the fetch. */
-export type Fetched = { hops: string[] } & (
-  | ({ kind: 'answered' } & Answer)
+export type Fetched = Unfetched | ({ hops: string[]; kind: 'answered' } & Answer);
+
+/** A file that is to be read to its end. */
+export type Opened =
+  Unfetched | { hops: string[]; kind: 'opened'; body: Readable; size?: number; contentType?: string };
+
+/** Why there is nothing. */
+export type Unfetched = { hops: string[] } &
   /** The server said something else than 2xx. */
-  | { kind: 'refused'; status: number; /** `Code` of an S3 error. */ code?: string }
-  | { kind: 'private'; host: string }
-  | { kind: 'redirects'; why: string }
-  | { kind: 'unknown-host'; host: string }
-  | { kind: 'unreachable'; host: string; why: string }
-);
+  (
+    | { kind: 'refused'; status: number; /** `Code` of an S3 error. */ code?: string }
+    | { kind: 'private'; host: string }
+    | { kind: 'redirects'; why: string }
+    | { kind: 'unknown-host'; host: string }
+    | { kind: 'unreachable'; host: string; why: string }
+  );
 
 export interface Answer {
   /** The first bytes, at most 256 kB, unpacked where the server had packed them. */
@@ -84,7 +92,44 @@ export class Fetcher {
     return this.#follow(url, deadline);
   }
 
+  /** All of a file, once, as it comes. Never rejects; the body may break off, or when the time is over. */
+  async open(url: string): Promise<Opened> {
+    const deadline = Date.now() + this.#rules.timeoutMs;
+    const reached = await this.#reach(url, (current) => this.#get(current, deadline));
+    if (!('answer' in reached)) return reached;
+    const { answer, hops } = reached;
+    const { statusCode, headers, body } = answer.response;
+    if (statusCode < 200 || statusCode > 299) {
+      try {
+        return { ...(await refusalOf(answer)), hops };
+      } catch (error) {
+        return { ...whyFailed(error, reached.at.hostname), hops };
+      }
+    }
+    return {
+      kind: 'opened',
+      body,
+      hops,
+      ...optional('size', numberIn(text(headers['content-length']))),
+      ...optional('contentType', text(headers['content-type'])),
+    };
+  }
+
   async #follow(url: string, deadline: number): Promise<Fetched> {
+    const reached = await this.#reach(url, (current) => this.#ask(current, deadline));
+    if (!('answer' in reached)) return reached;
+    const { answer, at, hops } = reached;
+    const { statusCode: status } = answer.response;
+    try {
+      if (status < 200 || status > 299) return { ...(await refusalOf(answer)), hops };
+      return { kind: 'answered', ...(await this.#answerOf(answer, at, deadline)), hops };
+    } catch (error) {
+      return { ...whyFailed(error, at.hostname), hops };
+    }
+  }
+
+  /** Goes where redirects lead, and looks at each hop before it is asked. */
+  async #reach(url: string, ask: (url: URL) => Promise<Response>): Promise<Reached | Unfetched> {
     const hops: string[] = [url];
     for (let current = new URL(url); ;) {
       // A fragment is not sent.
@@ -95,7 +140,7 @@ export class Fetcher {
       }
       let answer: Response;
       try {
-        answer = await this.#ask(current, deadline);
+        answer = await ask(current);
       } catch (error) {
         return { ...whyFailed(error, hostname), hops };
       }
@@ -118,12 +163,7 @@ export class Fetcher {
         current = next;
         continue;
       }
-      try {
-        if (status < 200 || status > 299) return { ...(await refusalOf(answer)), hops };
-        return { kind: 'answered', ...(await this.#answerOf(answer, current, deadline)), hops };
-      } catch (error) {
-        return { ...whyFailed(error, hostname), hops };
-      }
+      return { answer, at: current, hops };
     }
   }
 
@@ -209,6 +249,13 @@ export class Fetcher {
 
 class PrivateAddressError extends Error {
   readonly code = 'PRIVATE_ADDRESS';
+}
+
+/** An answer that is no redirect. */
+interface Reached {
+  answer: Response;
+  at: URL;
+  hops: string[];
 }
 
 interface Response {
