@@ -2,8 +2,8 @@
  * Client side: brings the clips of a song onto this disk. It costs nothing and can be done again, so a download that fails
  * is no failed song. Addresses come from outside: only http and https, and no private network unless that is allowed.
  */
-import { constants, createWriteStream } from 'node:fs';
-import { access, copyFile, link, mkdir, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, copyFile, link, mkdir, open, rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -93,21 +93,16 @@ async function save(
   const name = path.slice(path.lastIndexOf('/') + 1);
   let bytes = 0;
   try {
-    const file = createWriteStream(part, { flags: 'w', mode: 0o644 });
-    const written = new Promise<void>((resolve, reject) => {
-      file.once('finish', resolve).once('error', reject);
-    });
-    written.catch(() => undefined);
+    const file = await open(part, 'w', 0o644);
     try {
       for await (const chunk of addAbortSignal(signal, body) as AsyncIterable<Buffer>) {
+        await file.writeFile(chunk);
         bytes += chunk.length;
-        if (!file.write(chunk)) await drained(file, written);
         onProgress?.(name, bytes, size);
       }
     } finally {
-      file.end();
+      await file.close();
     }
-    await written;
     if (bytes === 0) return 'the server gave an empty file';
     if (size !== undefined && bytes < size) return `it broke off after ${bytes} of ${size} bytes`;
     await putInPlace(part, path);
@@ -121,10 +116,6 @@ async function save(
   } finally {
     await rm(part, { force: true });
   }
-}
-
-async function drained(file: NodeJS.WritableStream, written: Promise<void>): Promise<void> {
-  await Promise.race([new Promise((resolve) => file.once('drain', resolve)), written]);
 }
 
 /** Fails where something is there by now. */

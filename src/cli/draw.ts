@@ -189,7 +189,7 @@ export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canv
 }
 
 /** A new one, or one that no longer mends itself: only now it needs somebody. */
-function needsTelling(now: Attention, before: Attention | undefined): boolean {
+export function needsTelling(now: Attention, before: Attention | undefined): boolean {
   if (now.id !== before?.id) return true;
   return now.nextTryAt === undefined && before.nextTryAt !== undefined;
 }

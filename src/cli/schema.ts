@@ -26,6 +26,14 @@ import type {
   TimelineEntry,
   TrainedModel,
 } from '../contract/training.js';
+import type {
+  SongClip,
+  SongMemo,
+  SongPhase,
+  SongProgress,
+  SongReceipt,
+  SongRequest,
+} from '../contract/song.js';
 import { Exit } from './exit.js';
 import type { TrainingStatus } from '../library/snapshot.js';
 
@@ -331,6 +339,122 @@ const forgotten = z
   })
   .meta({ description: 'What `forget` deleted.' });
 
+const songClip = schemaOf<SongClip>()(
+  z.strictObject({
+    id: text,
+    audioUrl: optionalText,
+    imageUrl: optionalText,
+    title: optionalText,
+    tags: optionalText,
+    duration: z.exactOptional(z.number()).meta({ description: 'Seconds.' }),
+  }),
+);
+const songReceipt = schemaOf<SongReceipt>()(
+  z
+    .strictObject({
+      generate: z.strictObject({
+        verdict,
+        credits: z.exactOptional(credits).meta({ description: 'Absent where nothing was charged.' }),
+        sends: count.meta({ description: 'Requests that may have left a worker.' }),
+        provisional: z.exactOptional(z.boolean()),
+        evidence: z.array(text),
+        attempts: z.array(attempt.extend({ taskId: optionalText })),
+      }),
+    })
+    .meta({ description: 'What is spent, as far as it is known. Unknown is never 0.' }),
+);
+const songFacts = {
+  title: text,
+  model: text,
+  modelName: optionalText,
+  origin: text,
+  keyFingerprint: optionalText,
+  phase: schemaOf<SongPhase>()(z.enum(['sending', 'generating', 'done', 'failed', 'cancelled'])),
+  startedAt: time,
+  phaseSince: time,
+  taskId: optionalText,
+  clips: z.array(songClip).meta({ description: 'Before the end they may play already and still grow.' }),
+  receipt: songReceipt,
+  attention: z.exactOptional(attention),
+};
+const aboutSong = { ...about, type: z.literal('song'), runId: text };
+interface AboutSong extends Omit<About, 'type'> {
+  type: 'song';
+}
+const song = z
+  .union([
+    schemaOf<SongProgress & AboutSong & { live: true }>()(
+      z.strictObject({
+        ...aboutSong,
+        live: z.literal(true),
+        ...songFacts,
+        taskStatus: optionalText.meta({ description: 'What Mountsea called it last.' }),
+        nextCheckAt: optionalTime,
+        timeline: z.array(timelineEntry),
+      }),
+    ),
+    schemaOf<SongMemo & AboutSong & { live: false }>()(
+      z.strictObject({ ...aboutSong, live: z.literal(false), ...songFacts, finishedAt: optionalTime }),
+    ),
+  ])
+  .meta({ description: 'A song as it is now; `live` as of `progress`.' });
+
+const songRequest = schemaOf<SongRequest>()(
+  z
+    .strictObject({
+      model: text,
+      prompt: optionalText,
+      gpt_description_prompt: optionalText,
+      tags: optionalText,
+      title: optionalText,
+      make_instrumental: z.exactOptional(z.boolean()),
+      negative_tags: optionalText,
+      vocal_gender: z.exactOptional(z.enum(['m', 'f'])),
+      controls: z.exactOptional(
+        z.strictObject({
+          style_weight: z.exactOptional(z.number()),
+          audio_weight: z.exactOptional(z.number()),
+          weirdness_constraint: z.exactOptional(z.number()),
+        }),
+      ),
+    })
+    .meta({ description: 'What was asked of Mountsea, in its words.' }),
+);
+
+const generated = z
+  .strictObject({
+    type: z.literal('generated'),
+    version,
+    workflowId: text,
+    clips: z.array(songClip),
+    taskId: text,
+    title: text,
+    model: text,
+    modelName: optionalText,
+    request: songRequest,
+    origin: text,
+    receipt: songReceipt,
+    timeline: z.array(timelineEntry),
+    startedAt: time,
+    finishedAt: time,
+    files: z
+      .array(
+        z.union([
+          z.strictObject({
+            clipId: text,
+            path: text,
+            bytes: z.exactOptional(count),
+            wasThere: z.exactOptional(z.literal(true)),
+          }),
+          z.strictObject({ clipId: text, why: text }),
+        ]),
+      )
+      .meta({
+        description: 'What was fetched; with `why` where it was not. Empty where nothing was wanted.',
+      }),
+  })
+  .meta({ description: 'A song that is ready.' });
+
 /** A word for each exit code, for programs that would rather not remember numbers. */
 export const ENDINGS = {
   [Exit.done]: 'done',
@@ -358,7 +482,18 @@ const end = z
   });
 
 /** Every record, by its type. */
-export const RECORDS = { progress, result, model, audit, down, import: imported, forgotten, end };
+export const RECORDS = {
+  progress,
+  result,
+  model,
+  song,
+  generated,
+  audit,
+  down,
+  import: imported,
+  forgotten,
+  end,
+};
 
 export type JsonRecord = { [K in keyof typeof RECORDS]: z.output<(typeof RECORDS)[K]> }[keyof typeof RECORDS];
 

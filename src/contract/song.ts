@@ -112,7 +112,7 @@ export interface SongProgress extends SongFacts {
   workflowId: string;
   runId: string;
   /** Status that Mountsea gave last; absent before the first look. */
-  status?: string;
+  taskStatus?: string;
   /** When the task is asked next; ISO 8601. */
   nextCheckAt?: string;
   timeline: TimelineEntry[];

@@ -28,7 +28,9 @@ export class TrainingNotFoundError extends UsageError {
   readonly id: string;
 
   constructor(id: string) {
-    super(`No training fits "${id}". \`tunesmith list\` shows them all.`);
+    super(
+      `No training and no song fits "${id}". \`tunesmith list\` shows the trainings, \`tunesmith list --songs\` the songs.`,
+    );
     this.id = id;
   }
 }

@@ -32,10 +32,11 @@ export function detailsMarkdown(progress: TrainingProgress): string {
 
 /** What a song waits for, then money, then what there is to hear. */
 export function songMarkdown(progress: SongProgress): string {
-  const { title, model, modelName, phase, status, attention, taskId, receipt, clips, nextCheckAt } = progress;
+  const { title, model, modelName, phase, taskStatus, attention, taskId, receipt, clips, nextCheckAt } =
+    progress;
   const { generate } = receipt;
   return [
-    `**${plain(title)}**: ${phase}${status === undefined ? '' : ` (${plain(status)})`}`,
+    `**${plain(title)}**: ${phase}${taskStatus === undefined ? '' : ` (${plain(taskStatus)})`}`,
     '',
     ...attentionLines(attention),
     `Model: ${modelName === undefined ? '' : `${plain(modelName)} `}\`${model}\` · task: ${taskId === undefined ? 'none yet' : `\`${taskId}\``}`,

@@ -84,7 +84,7 @@ function judgeSong(song: Song, outcome: TaskOutcome): SongVerdict | undefined {
         song.tell(`${songs.length} clips may play already; they are not finished.`);
       }
       if (songs.length > 0) song.clips = songs;
-      song.status = status;
+      song.taskStatus = status;
       return undefined;
     }
     case 'failed': {
@@ -99,7 +99,7 @@ function judgeSong(song: Song, outcome: TaskOutcome): SongVerdict | undefined {
     }
     case 'succeeded': {
       const { songs: clips = [] } = outcome;
-      song.status = 'success';
+      song.taskStatus = 'success';
       return clips.length === 0 ? undefined : { kind: 'clips', clips };
     }
   }

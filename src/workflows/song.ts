@@ -39,7 +39,7 @@ export class Song extends Execution<SongPhase> {
   /** Requests that may have left a worker. */
   sends = 0;
   taskId: string | undefined;
-  status: string | undefined;
+  taskStatus: string | undefined;
   #clips: SongClip[] = [];
   #key: Affinity | undefined;
 
@@ -123,7 +123,7 @@ export class Song extends Execution<SongPhase> {
       workflowId,
       runId,
       ...this.#facts(),
-      ...optional('status', this.status),
+      ...optional('taskStatus', this.taskStatus),
       ...optional('nextCheckAt', this.nextCheckAt),
       timeline: this.timeline,
       ...optional('attention', this.attentions[0]),

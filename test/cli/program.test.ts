@@ -51,9 +51,13 @@ describe('a usage error', () => {
     ['a budget without --retry', ['fix', 'x', '--give-up', '--max-credits', '9'], /goes with --retry/],
     [
       'a second charge of nothing',
-      ['fix', 'x', '--retry', '--accept-second-charge'],
+      ['fix', 'x', '--keep-waiting', '--accept-second-charge'],
       /goes with --resend-create/,
     ],
+    ['a song without a model', ['generate', '--prompt', 'la', '--yes'], /--model is needed/],
+    ['a song of nothing', ['generate', '--model', 'm', '--tags', 'x', '--yes'], /--prompt with the lyrics/],
+    ['a song that nobody agreed to', ['generate', '--model', 'm', '--prompt', 'la'], /Add --yes to spend/],
+    ['a weight beyond 1', ['generate', '--model', 'm', '--prompt', 'la', '--weirdness', '2'], /from 0 to 1/],
     ['half a replacement', ['fix', 'x', '--replace', '3'], /FILE=NEW/],
     [
       'a replacement that is a path',

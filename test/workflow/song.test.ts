@@ -47,7 +47,7 @@ describe('a song', () => {
   it('can be heard before its end, and a cancelled one says that it is paid for', async () => {
     rig.sandbox.addFaults([{ on: 'generate', fault: { kind: 'neverFinish', at: 'stream' } }]);
     const song = await startSong(rig);
-    const { clips } = await song.until('it plays', ({ status }) => status === 'stream');
+    const { clips } = await song.until('it plays', ({ taskStatus }) => taskStatus === 'stream');
     expect(clips).toHaveLength(2);
     await song.handle.cancel();
     await expect(song.handle.result()).rejects.toThrow();

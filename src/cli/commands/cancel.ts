@@ -10,6 +10,7 @@ import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { isRunning, type JsonFlag, withTraining } from './common.js';
+import { cancelSong } from './songs.js';
 
 const LOOK_EVERY_MS = 250;
 /** Looks in a row that no worker answers. */
@@ -25,7 +26,7 @@ export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   options: [json()],
   examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
   isFor: isRunning,
-  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel, isRunning),
+  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel, isRunning, cancelSong),
 });
 
 async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {

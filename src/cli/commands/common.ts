@@ -8,6 +8,7 @@ import { connect, type Connected, type ConnectOptions } from '../../library/conn
 import { ask, canAsk } from '../ask.js';
 import { stateWords } from '../draw.js';
 import { printable } from '../text.js';
+import { TrainingNotFoundError } from '../../library/errors.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output, programIn } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
@@ -20,6 +21,7 @@ export interface JsonFlag {
  * Connects, finds the training that an id means, and acts on it. Without an id somebody at the terminal picks one.
  *
  * @param isFor which trainings are there to be picked. Default: all.
+ * @param actOnSong what is done where the id is none of a training, but of a song.
  * @throws UsageError where there is neither an id nor somebody to ask.
  */
 export async function withTraining(
@@ -28,6 +30,7 @@ export async function withTraining(
   io: Io,
   act: (connected: Connected, workflowId: string, output: Output) => Promise<number>,
   isFor?: (training: Snapshot) => boolean,
+  actOnSong?: typeof act,
 ): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
@@ -39,8 +42,14 @@ export async function withTraining(
   const connected = await connectOrSay(settings, output, io, { purpose: 'if-state' });
   try {
     const { trainings } = connected;
-    const workflowId =
-      id === undefined ? await pick(await trainings.list(), io, isFor) : await trainings.resolve(id);
+    if (id === undefined) return await act(connected, await pick(await trainings.list(), io, isFor), output);
+    let workflowId;
+    try {
+      workflowId = await trainings.resolve(id);
+    } catch (error) {
+      if (actOnSong === undefined || !(error instanceof TrainingNotFoundError)) throw error;
+      return await actOnSong(connected, await connected.songs.resolve(id), output);
+    }
     return await act(connected, workflowId, output);
   } finally {
     await connected.close();

@@ -17,6 +17,7 @@ import type { Snapshot } from '../../library/snapshot.js';
 import { labelOf, labelOfPath, sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
+import { fixSong } from './songs.js';
 
 interface FixFlags extends FollowFlags {
   rename?: string;
@@ -79,6 +80,8 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
   run: ({ args: [id], flags, io }) => fix(id, flags, io),
 });
 
+const RISKY: readonly CorrectionAction[] = ['resendCreate', 'newSession', 'retry'];
+
 function waits({ status, memo }: Snapshot): boolean {
   return status === 'running' && memo.attention !== undefined;
 }
@@ -131,6 +134,18 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
       return followTo(workflowId, connected, output, flags, io);
     },
     waits,
+    (connected, workflowId, output) => {
+      const { maxCredits, acceptSecondCharge } = flags;
+      const answer = {
+        action,
+        ...(maxCredits === undefined ? {} : { maxCredits }),
+        ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
+      };
+      return fixSong(connected, workflowId, output, answer, flags, io).catch((error: unknown) => {
+        if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
+        throw error;
+      });
+    },
   );
 }
 
@@ -153,8 +168,10 @@ function actionOf(flags: FixFlags): CorrectionAction {
   if (flags.maxCredits !== undefined && action !== 'retry') {
     throw new UsageError('--max-credits goes with --retry.');
   }
-  if (flags.acceptSecondCharge === true && action !== 'resendCreate' && action !== 'newSession') {
-    throw new UsageError('--accept-second-charge goes with --resend-create or --new-session.');
+  if (flags.acceptSecondCharge === true && !RISKY.includes(action)) {
+    throw new UsageError(
+      '--accept-second-charge goes with --resend-create, with --new-session, or with --retry of a song.',
+    );
   }
   return action;
 }

@@ -3,15 +3,19 @@
  */
 import { readSettings } from '../../temporal/settings.js';
 import { attachFollower } from '../../temporal/background.js';
+import { Option } from 'commander';
+import { notEmpty } from '../arguments.js';
 import { defineCommand, id, json, wait } from '../command.js';
 import { connect, type Connected } from '../../library/connect.js';
 import { receiptWords, resultLines } from '../draw.js';
-import { CommandError, Exit } from '../exit.js';
+import { CommandError, Exit, UsageError } from '../exit.js';
 import { exitOf, follow } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { asCalled, isRunning, type JsonFlag, sayIfNoWorker, withTraining } from './common.js';
+import { untilInterrupted } from '../interrupted.js';
+import { asCalled, isRunning, type JsonFlag, pathFrom, sayIfNoWorker, withTraining } from './common.js';
+import { followSong, tellSong } from './songs.js';
 
 export interface FollowFlags extends JsonFlag {
   detach?: boolean;
@@ -39,21 +43,45 @@ export const watchCommand = defineCommand<FollowFlags, [string?]>({
       io,
       (connected, workflowId, output) => followTo(workflowId, connected, output, flags, io),
       isRunning,
+      (connected, workflowId, output) => followSong(workflowId, connected, output, flags, io),
     ),
 });
 
-export const resultCommand = defineCommand<JsonFlag, [string?]>({
+interface ResultFlags extends JsonFlag {
+  out?: string;
+}
+
+export const resultCommand = defineCommand<ResultFlags, [string?]>({
   name: 'result',
-  summary: 'the result of a training',
-  description: ['Exits by the training: 7 while it runs.'].join('\n\n'),
+  summary: 'the result of a training, or of a song',
+  description: [
+    'Exits by the training: 7 while it runs. The clips of a song can be fetched as often as wanted.',
+  ].join('\n\n'),
   arguments: [id()],
-  options: [json()],
+  options: [
+    new Option('--out <dir>', 'of a song: fetch its clips into this folder').argParser(notEmpty),
+    json(),
+  ],
   examples: [
     { line: 'result "Night Drive"', does: 'model id, session, clips, receipt' },
     { line: 'result "Night Drive" --json | jq -r .modelId', does: 'the model id alone' },
+    { line: 'result song-neon --out songs', does: 'the clips of a song, once more' },
   ],
-  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, tellResult),
+  run: ({ args: [id], flags, io }) =>
+    withTraining(id, flags, io, tellTraining(flags), undefined, (connected, workflowId, output) =>
+      tellSong(connected, workflowId, output, io, {
+        folder: flags.out === undefined ? undefined : pathFrom(flags.out, io),
+      }),
+    ),
 });
+
+/** @throws UsageError where something is wanted that only songs have. */
+function tellTraining({ out }: ResultFlags): typeof tellResult {
+  if (out === undefined) return tellResult;
+  return (_, workflowId) => {
+    throw new UsageError(`--out is for the clips of a song, and ${workflowId} is a training.`);
+  };
+}
 
 /**
  * Follows until there is a reason to stop, and says what the reason was.
@@ -161,22 +189,4 @@ export async function tellResult(
   );
   sayIfNoWorker(snapshot, output);
   return exitOf(snapshot) ?? Exit.stillRunning;
-}
-
-/** The first Ctrl-C (or SIGTERM) ends the following; a second one ends the process at once, as usual. */
-export function untilInterrupted(signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): {
-  signal: AbortSignal;
-  dispose: () => void;
-} {
-  const controller = new AbortController();
-  const stop = (): void => {
-    controller.abort();
-    // Not at once: what restores the cursor ends the process when it finds itself the only listener.
-    setImmediate(dispose);
-  };
-  const dispose = (): void => {
-    for (const signal of signals) process.off(signal, stop);
-  };
-  for (const signal of signals) process.on(signal, stop);
-  return { signal: controller.signal, dispose };
 }

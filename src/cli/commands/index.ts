@@ -8,6 +8,7 @@ import { completeCommand, completionCommand } from './completion.js';
 import { fixCommand } from './fix.js';
 import { resultCommand, watchCommand } from './following.js';
 import { forgetCommand } from './forget.js';
+import { generateCommand } from './generate.js';
 import { listCommand, statusCommand } from './looks.js';
 import { modelsCommand } from './models.js';
 import { demoCommand, downCommand, sandboxCommand, upCommand, workerCommand } from './processes.js';
@@ -17,7 +18,10 @@ import { trainCommand } from './train.js';
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { title: 'Train', commands: [trainCommand, fixCommand, cancelCommand] },
   { title: 'Look', commands: [statusCommand, watchCommand, listCommand, resultCommand] },
-  { title: 'Models and money', commands: [modelsCommand, auditCommand, forgetCommand] },
+  {
+    title: 'Songs, models and money',
+    commands: [generateCommand, modelsCommand, auditCommand, forgetCommand],
+  },
   { title: 'Server and worker', commands: [upCommand, downCommand, workerCommand] },
   { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
   { title: 'Set up', commands: [completionCommand, completeCommand] },

@@ -4,15 +4,21 @@
 import { Option } from 'commander';
 import { readSettings } from '../../temporal/settings.js';
 import { defineCommand, id, json } from '../command.js';
-import { connect } from '../../library/connect.js';
+import { connect, type Connected } from '../../library/connect.js';
 import { listLines, statusLines } from '../draw.js';
+import { songListLines } from '../drawSong.js';
 import { Exit } from '../exit.js';
 import { exitOf } from '../follow.js';
 import { type Io, Output, recordOf } from '../output.js';
 import { type JsonFlag, sayIfNoWorker, saying, withTraining } from './common.js';
+import { songRecord, songStatus } from './songs.js';
 
 interface LookFlags extends JsonFlag {
   exitStatus?: boolean;
+}
+
+interface ListFlags extends LookFlags {
+  songs?: boolean;
 }
 
 export const statusCommand = defineCommand<LookFlags, [string?]>({
@@ -31,10 +37,14 @@ export const statusCommand = defineCommand<LookFlags, [string?]>({
   run: ({ args: [id], flags, io }) => status(id, flags, io),
 });
 
-export const listCommand = defineCommand<LookFlags>({
+export const listCommand = defineCommand<ListFlags>({
   name: 'list',
   summary: 'all trainings, newest first',
-  options: [new Option('--exit-status', 'exit by the newest training'), json()],
+  options: [
+    new Option('--songs', 'the songs instead'),
+    new Option('--exit-status', 'exit by the newest one'),
+    json(),
+  ],
   examples: [
     { line: 'list', does: 'what runs, waits and has ended' },
     {
@@ -46,7 +56,9 @@ export const listCommand = defineCommand<LookFlags>({
 });
 
 async function status(id: string | undefined, flags: LookFlags, io: Io): Promise<number> {
-  return withTraining(id, flags, io, async (connected, workflowId, output) => {
+  const ofSong = (connected: Connected, workflowId: string, output: Output): Promise<number> =>
+    songStatus(connected, workflowId, output, flags.exitStatus === true);
+  const ofTraining = async (connected: Connected, workflowId: string, output: Output): Promise<number> => {
     const snapshot = await connected.trainings.look(workflowId);
     output.json(recordOf(snapshot));
     const { runId } = snapshot;
@@ -56,10 +68,11 @@ async function status(id: string | undefined, flags: LookFlags, io: Io): Promise
     if (runId === '') output.say('The training itself is gone from the server: this is its record.');
     sayIfNoWorker(snapshot, output);
     return flags.exitStatus === true ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
-  });
+  };
+  return withTraining(id, flags, io, ofTraining, undefined, ofSong);
 }
 
-async function list(flags: LookFlags, io: Io): Promise<number> {
+async function list(flags: ListFlags, io: Io): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
   const connected = await connect(settings, {
@@ -68,6 +81,14 @@ async function list(flags: LookFlags, io: Io): Promise<number> {
     say: saying(output, io),
   });
   try {
+    if (flags.songs === true) {
+      const songs = (await connected?.songs.list()) ?? [];
+      output.json(songs.map(songRecord));
+      for (const line of songListLines(songs)) output.data(line);
+      const [newest] = songs;
+      if (flags.exitStatus !== true || newest === undefined) return Exit.done;
+      return exitOf(newest) ?? Exit.stillRunning;
+    }
     const trainings = (await connected?.trainings.list()) ?? [];
     output.json(trainings.map(recordOf));
     for (const line of listLines(trainings)) output.data(line);

@@ -12,7 +12,7 @@ import { defineCommand, json, record } from '../command.js';
 import { Exit, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output } from '../output.js';
 import { connectOrSay, type JsonFlag, pathFrom } from './common.js';
-import { untilInterrupted } from './following.js';
+import { untilInterrupted } from '../interrupted.js';
 
 interface WorkerFlags {
   record?: string;

@@ -1,0 +1,196 @@
+/**
+ * Client side: turns what is known of a song into lines for people; it writes nothing. What a training looks like is in
+ * `draw.ts`.
+ */
+import { createColors } from 'picocolors';
+import { fixFlags } from '../contract/fixFlags.js';
+import type { Attention } from '../contract/progress.js';
+import type { CorrectionAction } from '../contract/correction.js';
+import type { GeneratedSong, SongClip, SongReceipt, SongTerms } from '../contract/song.js';
+import { songPrice } from '../money/songs.js';
+import type { SingingModel, SongSnapshot } from '../library/songs.js';
+import type { Downloaded } from './download.js';
+import { type Canvas, needsTelling } from './draw.js';
+import { printable } from './text.js';
+
+/** What is new in a look at a song, a line each. */
+export function songNews(before: SongSnapshot | undefined, after: SongSnapshot, canvas: Canvas): string[] {
+  const lines: string[] = [];
+  const { progress, memo } = after;
+  if (progress !== undefined) {
+    const seen = new Set(before?.progress?.timeline.map(({ at, text }) => `${at} ${text}`));
+    for (const { at, text } of progress.timeline) {
+      if (!seen.has(`${at} ${text}`)) lines.push(`${timeOf(at)}  ${printable(text)}`);
+    }
+    const heard = new Set(before?.progress?.clips.map(({ audioUrl }) => audioUrl));
+    // What streams may be heard at once; what is finished is told with the result.
+    for (const { audioUrl = '' } of memo.phase === 'done' ? [] : progress.clips) {
+      if (!heard.has(audioUrl)) lines.push(`  ${printable(audioUrl)}`);
+    }
+  } else if (after.status === 'running' && before?.memo.phase !== memo.phase) {
+    lines.push(`${printable(memo.title)}: ${memo.phase}`);
+  }
+  const attention = progress?.attention ?? memo.attention;
+  const known = before?.progress?.attention ?? before?.memo.attention;
+  if (attention !== undefined && needsTelling(attention, known))
+    lines.push(...attentionLines(attention, after, canvas));
+  return lines;
+}
+
+/** What a song needs, and the exact commands that answer it, each with what it costs. */
+function attentionLines(attention: Attention, { workflowId, memo }: SongSnapshot, canvas: Canvas): string[] {
+  const { kind, message, evidence, options, nextTryAt } = attention;
+  const paint = createColors(canvas.isColored);
+  return [
+    paint.yellow(paint.bold(`Needs attention: ${kind}`)),
+    `  ${printable(message)}`,
+    ...evidence.slice(0, 8).map((line) => `  - ${printable(line).slice(0, 400)}`),
+    ...(nextTryAt === undefined ? [] : [`  Looks again by itself at ${timeOf(nextTryAt)}.`]),
+    ...options.flatMap((option) => [
+      `  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, [])}`,
+      `    ${costOf(option, attention, priceIn(memo.receipt))}`,
+    ]),
+  ];
+}
+
+function costOf(
+  option: CorrectionAction,
+  { kind, riskOfSecondCharge = [] }: Attention,
+  price: number,
+): string {
+  switch (option) {
+    case 'retry':
+      if (kind === 'credentials' || kind === 'credits') return 'tries again now';
+      return `sends it again: about ${price} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
+    case 'keepWaiting':
+      return 'waits for another while, costs nothing';
+    default:
+      return 'ends it; what is paid for stays at Mountsea';
+  }
+}
+
+function priceIn({ generate }: SongReceipt): number {
+  return songPrice(generate.attempts.at(-1)?.credits);
+}
+
+/** What was spent, in a few words. Unknown is said as such. */
+export function songReceiptWords({ generate }: SongReceipt): string {
+  const { verdict, credits, provisional } = generate;
+  const rest = provisional === true ? ' (provisional)' : '';
+  const known = credits === undefined ? '' : `${credits} credits`;
+  switch (verdict) {
+    case 'charged':
+      return `song: ${known === '' ? 'charged' : known}${rest}`;
+    case 'not-charged':
+      return 'song: not charged';
+    case 'unknown':
+      return `song: ${known === '' ? '' : `${known}${rest}, `}charge unknown${known === '' ? '' : ' of one more send'}`;
+  }
+}
+
+/** One look at a song. */
+export function songStatusLines(snapshot: SongSnapshot, uiUrl: string | undefined, canvas: Canvas): string[] {
+  const { workflowId, status, memo, progress } = snapshot;
+  const { title, model, modelName, phase, taskId, clips, receipt, attention } = progress ?? memo;
+  const word = progress?.taskStatus === undefined ? '' : ` (${printable(progress.taskStatus)})`;
+  return [
+    `${workflowId}  ${status}`,
+    `${printable(title)}  ${phase}${word}`,
+    `model   ${modelName === undefined ? '' : `${printable(modelName)}  `}${printable(model)}`,
+    ...(taskId === undefined ? [] : [`task    ${printable(taskId)}`]),
+    ...clips.map(clipLine),
+    ...(attention === undefined ? [] : attentionLines(attention, snapshot, canvas)),
+    ...(uiUrl === undefined ? [] : [uiUrl]),
+    songReceiptWords(receipt),
+    ...receipt.generate.evidence.map((line) => `  because ${printable(line)}`),
+  ];
+}
+
+/** A table of songs, one a line. */
+export function songListLines(songs: readonly SongSnapshot[]): string[] {
+  if (songs.length === 0) return ['No songs yet.'];
+  return songs.map(({ workflowId, status, memo }) => {
+    const state =
+      memo.attention === undefined
+        ? status === 'running'
+          ? memo.phase
+          : status
+        : `waits: ${memo.attention.kind}`;
+    return `${workflowId}  ${state}  ${printable(memo.modelName ?? memo.model)}`;
+  });
+}
+
+/** What a finished song gave. */
+export function songResultLines({ title, model, modelName, clips, receipt }: GeneratedSong): string[] {
+  return [
+    `title   ${printable(title)}`,
+    `model   ${modelName === undefined ? '' : `${printable(modelName)}  `}${printable(model)}`,
+    ...clips.map(clipLine),
+    songReceiptWords(receipt),
+    ...receipt.generate.evidence.map((line) => `  because ${printable(line)}`),
+  ];
+}
+
+function clipLine({ id, audioUrl = '', duration }: SongClip): string {
+  const length = duration === undefined ? '' : `  ${clock(duration)}`;
+  return `clip    ${printable(id)}${length}  ${printable(audioUrl)}`;
+}
+
+/** Before it is ordered: what, for how much, and what is left. */
+export function termsLines(
+  title: string,
+  { model, name }: SingingModel,
+  terms: SongTerms | undefined,
+): string[] {
+  const price = songPrice(terms?.seenCredits);
+  const why =
+    terms?.seenCredits === undefined
+      ? 'about 40 credits, as others saw it; Mountsea does not say'
+      : `about ${price} credits, the dearest in the ledger`;
+  return [
+    `Song     ${printable(title)}`,
+    `Model    ${name === undefined ? '' : `${printable(name)}  `}${printable(model)}`,
+    `Price    ${why}`,
+    `Balance  ${balanceWords(terms, price)}`,
+  ];
+}
+
+function balanceWords(terms: SongTerms | undefined, price: number): string {
+  if (terms === undefined) return 'unknown (no worker)';
+  const { balance, balanceMissing = 'no reason given' } = terms;
+  if (balance === undefined) return `unknown (${printable(balanceMissing)})`;
+  const rest = balance - price;
+  return rest < 0 ? `${balance} credits: too low` : `${balance} credits, about ${rest} afterwards`;
+}
+
+/** What became of the downloads, for people. */
+export function downloadLines(done: readonly Downloaded[]): string[] {
+  return done.map((one) => {
+    if ('why' in one) return `Clip ${printable(one.clipId)} could not be fetched: ${printable(one.why)}.`;
+    if (one.wasThere === true) return `${one.path} is there already.`;
+    return `Saved ${one.path} (${sizeWords(one.bytes ?? 0)}).`;
+  });
+}
+
+/** One line that is written over while a clip comes. */
+export function downloadLine(
+  name: string,
+  bytes: number,
+  total: number | undefined,
+  { width }: Canvas,
+): string {
+  const part = total === undefined ? sizeWords(bytes) : `${Math.floor((100 * bytes) / total)} %`;
+  return `Fetching ${printable(name)}  ${part}`.slice(0, width - 1);
+}
+
+function sizeWords(bytes: number): string {
+  return bytes < 1_000_000 ? `${Math.ceil(bytes / 1_000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+function clock(seconds: number): string {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
+}
+
+function timeOf(iso: string): string {
+  return new Date(iso).toTimeString().slice(0, 8);
+}
