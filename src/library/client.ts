@@ -10,6 +10,7 @@ import { type TrainCustomModelInput, TRAINING_DEFAULTS, type TrainingOptions } f
 import { readSettings, type Settings, SettingsError } from '../temporal/settings.js';
 import { Connections } from './connections.js';
 import { TrainingNotFoundError, UsageError } from './errors.js';
+import { notifyTarget } from './notify.js';
 import { type NamedSession, recalled } from './sessions.js';
 import { sourcesFrom } from './sources.js';
 import { stageSources } from './stage.js';
@@ -56,6 +57,11 @@ export interface StartOptions extends Omit<TrainingOptions, 'timeScale'> {
   again?: string | true;
   /** A session to go on with; where no clips are named, those that the server remembers are not uploaded again. */
   session?: NamedSession;
+  /**
+   * URL of a webhook that is told when the training is done, needs a person, or has ended otherwise (docs/notifications.md). The
+   * worker signs with `TUNESMITH_WEBHOOK_SECRET`. Default: nobody is told.
+   */
+  notify?: string;
 }
 
 /** A model of the registry, whatever became of the server's history. */
@@ -101,18 +107,21 @@ export class TrainingClient {
    *   `WorkerMismatchError`, where nothing was started.
    */
   async start(options: StartOptions): Promise<StartedTraining> {
-    const { again, session, sources, ...rest } = checked(options);
+    const { again, session, sources, notify, ...rest } = checked(options);
     const { settings, connections, notice } = this.#context;
     const { origin, allowPrivateUrls, timeScale } = settings;
     const { minClips = TRAINING_DEFAULTS.minClips } = rest;
     const found = await sourcesFrom([...sources], { minClips, allowPrivateUrls, warn: notice });
-    const { trainings } = await connections.toTrain();
+    const target =
+      notify === undefined ? undefined : await notifyTarget(notify, { allowPrivateUrls, warn: notice });
+    const { trainings } = await connections.toTrain({ notifies: target !== undefined });
     const known = session === undefined ? undefined : await trainings.knownSession(session.sessionId);
     const input: TrainCustomModelInput = {
       ...rest,
       origin,
       sources: found,
       ...(timeScale === 1 ? {} : { timeScale }),
+      ...(target === undefined ? {} : { notify: target }),
       ...(session === undefined ? {} : { session: recalled(session, found, known) }),
     };
     return new StartedTraining(this.#context, await trainings.start(input, again, () => stageSources(found)));
@@ -201,7 +210,8 @@ const startOptions = z.strictObject({
   maxCredits: z.number().nonnegative().optional(),
   uploadCredits: z.number().nonnegative().optional(),
   retryRefunded: z.boolean().optional(),
-});
+  notify: z.string().optional(),
+} satisfies Record<keyof StartOptions, z.ZodType>);
 
 function checked(options: StartOptions): StartOptions {
   const { success, error } = startOptions.safeParse(options);

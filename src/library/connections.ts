@@ -27,7 +27,7 @@ export class Connections {
 
   /** @returns undefined where there is no server and no state, and so nothing to look at. */
   get(): Promise<Connection | undefined> {
-    return (this.#current ??= this.#open('if-state'));
+    return (this.#current ??= this.#open({ purpose: 'if-state' }));
   }
 
   /**
@@ -35,11 +35,11 @@ export class Connections {
    *
    * @throws what `connect` throws where a training could not run.
    */
-  async toTrain(): Promise<Connection> {
+  async toTrain(wants: Pick<ConnectOptions, 'notifies'> = {}): Promise<Connection> {
     const before = await this.#held();
     if (before !== undefined && !this.isOwn) return before;
     // Asked each time: our own server may have ended since, or have come back without a worker.
-    const next = await this.#open('train');
+    const next = await this.#open({ purpose: 'train', ...wants });
     if (next === undefined) throw new Error('A server that can train is always there.');
     if (before?.address !== undefined && addressOf(before) === addressOf(next)) {
       // Somebody may be following through it.
@@ -69,7 +69,7 @@ export class Connections {
     // A configured server's own channel reconnects by itself, and a caller's client is not ours to replace.
     if (!this.isOwn) return lost;
     if ((await this.#held()) === lost) {
-      this.#current = this.#open('if-state');
+      this.#current = this.#open({ purpose: 'if-state' });
       await lost.close();
     }
     return this.get();
@@ -94,10 +94,10 @@ export class Connections {
     }
   }
 
-  #open(purpose: ConnectOptions['purpose']): Promise<Connection | undefined> {
+  #open(wants: Pick<ConnectOptions, 'purpose' | 'notifies'>): Promise<Connection | undefined> {
     const { client, settings, env, say } = this.#options;
     if (client !== undefined) return Promise.resolve(connectionOf(client));
-    const opened: Promise<Connection | undefined> = connect(settings, { purpose, env, say });
+    const opened: Promise<Connection | undefined> = connect(settings, { ...wants, env, say });
     // Where it failed, or where there was nothing yet, the next call tries again.
     const forget = (connection?: unknown): void => {
       if (connection === undefined && this.#current === opened) this.#current = undefined;
