@@ -2,11 +2,14 @@
  * Activity side: reads balance and ledger for a client, which has no key (`audit`). Reads only.
  */
 import { cancellationSignal } from '@temporalio/activity';
-import type { AccountLedger, AccountReading, ReadAccountInput } from '../money/audit.js';
+import type { Affinity } from '../contract/affinity.js';
+import { ActivityFailureType } from '../contract/failures.js';
+import type { AccountLedger, AccountReading, KeyCheck, ReadAccountInput } from '../money/audit.js';
 import type { BookedRow } from '../money/ledger.js';
-import { MountseaError } from '../mountsea/errors.js';
+import { MountseaError, UnreadableAnswerError } from '../mountsea/errors.js';
 import type { Mountsea } from '../mountsea/types.js';
 import { requireOrigin } from './affinity.js';
+import { whatItProves } from './classify.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { allRows } from './readWitnesses.js';
 
@@ -17,20 +20,48 @@ const SLICE_MS = 3 * 24 * 3_600_000;
 const AHEAD_MS = 10 * 60_000;
 
 export function createReadAccount({ mountsea, affinity }: ActivityDependencies) {
-  return async function readAccount({ origin, since }: ReadAccountInput): Promise<AccountReading> {
-    const own = affinity();
+  return async function readAccount({
+    origin,
+    since,
+    checksKey = false,
+  }: ReadAccountInput): Promise<AccountReading> {
+    let own: Affinity;
+    try {
+      own = affinity();
+    } catch (error) {
+      const ledgerMissing = error instanceof Error ? error.message : 'the worker has no API key';
+      return { keyFingerprint: '', ledgerMissing, ...(checksKey ? { key: { verdict: 'missing' } } : {}) };
+    }
     requireOrigin(origin, own.origin);
     const { keyFingerprint } = own;
     const signal = AbortSignal.any([cancellationSignal(), AbortSignal.timeout(TIMEOUT_MS)]);
+    const key = checksKey ? { key: await checkKey(mountsea, signal) } : {};
     try {
-      return { keyFingerprint, ledger: await readLedger(mountsea, since, signal) };
+      return { keyFingerprint, ...key, ledger: await readLedger(mountsea, since, signal) };
     } catch (error) {
       // Only errors of the HTTP client are known to hold no secret; the ledger's own say how many rows there are.
       const isTold =
         error instanceof MountseaError || (error instanceof Error && error.message.startsWith('the ledger'));
-      return { keyFingerprint, ledgerMissing: isTold ? error.message : 'the ledger could not be read' };
+      return {
+        keyFingerprint,
+        ...key,
+        ledgerMissing: isTold ? error.message : 'the ledger could not be read',
+      };
     }
   };
+}
+
+/** By the schema of `generate`: a read of the API itself that costs nothing and changes nothing. */
+async function checkKey(mountsea: Mountsea, signal: AbortSignal): Promise<KeyCheck> {
+  try {
+    await mountsea.generateSchema({ signal });
+    return { verdict: 'accepted' };
+  } catch (error) {
+    // An answer that cannot be read as a schema was still given to this key.
+    if (error instanceof UnreadableAnswerError && error.answer.status < 300) return { verdict: 'accepted' };
+    const { type, message } = whatItProves(error);
+    return { verdict: type === ActivityFailureType.Credentials ? 'refused' : 'unknown', said: message };
+  }
 }
 
 /** The balance first: rows that come meanwhile do no harm. */

@@ -29,7 +29,10 @@ export const EXIT_CODES: readonly Entry[] = (Object.keys(Exit) as (keyof typeof 
 
 /** Every variable that a process of ours reads, beside the SDKs' own. */
 export const ENVIRONMENT: readonly Entry[] = [
-  { term: 'MOUNTSEA_API_KEY', meaning: 'the API key; only workers need it, and it is never a flag' },
+  {
+    term: 'MOUNTSEA_API_KEY',
+    meaning: 'the API key; only workers need it, and it is never a flag (default: what login keeps)',
+  },
   {
     term: 'MOUNTSEA_API_KEY_FILE',
     meaning: 'a file that holds the key instead; read again at every request, so a rotated key is picked up',

@@ -455,6 +455,28 @@ const generated = z
   })
   .meta({ description: 'A song that is ready.' });
 
+const login = z
+  .strictObject({
+    type: z.literal('login'),
+    version,
+    origin: text,
+    keyFingerprint: text.meta({ description: 'Tells keys apart without telling the key.' }),
+    key: z
+      .enum(['accepted', 'refused', 'unchecked'])
+      .meta({ description: 'What Mountsea says to it; only a worker can ask.' }),
+    why: optionalText.meta({ description: 'Why it is not `accepted`.' }),
+    balance: z.exactOptional(credits).meta({ description: 'Absent where it is unknown.' }),
+  })
+  .meta({ description: 'The key that is kept now.' });
+const logout = z
+  .strictObject({
+    type: z.literal('logout'),
+    version,
+    origin: text,
+    outcome: z.enum(['forgotten', 'not-kept']),
+  })
+  .meta({ description: 'What became of the key that was kept.' });
+
 /** A word for each exit code, for programs that would rather not remember numbers. */
 export const ENDINGS = {
   [Exit.done]: 'done',
@@ -492,6 +514,8 @@ export const RECORDS = {
   down,
   import: imported,
   forgotten,
+  login,
+  logout,
   end,
 };
 

@@ -118,7 +118,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
   if (purpose === 'train') {
     if (running?.worker === undefined && settings.apiKey() === undefined) {
       throw new NoApiKeyError(
-        'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (Without a key: `tunesmith demo`.)',
+        'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (`tunesmith login` keeps one for good; without a key: `tunesmith demo`.)',
       );
     }
     if (recordDir !== undefined && running !== undefined && running.recordDir !== recordDir) {

@@ -15,12 +15,24 @@ export interface ReadAccountInput {
   origin: string;
   /** Rows from this time on, ms since 1970. */
   since: number;
+  /** Also whether the API takes the key: one more read, free of charge. */
+  checksKey?: boolean;
+}
+
+/** What the API says to a key. */
+export interface KeyCheck {
+  /** `unknown`: it did not say, e.g. in an outage. */
+  verdict: 'accepted' | 'refused' | 'missing' | 'unknown';
+  /** What it said, where it was not accepted. */
+  said?: string;
 }
 
 /** What a worker says of the account behind its key. */
 export interface AccountReading {
-  /** Of the worker's key. */
+  /** Of the worker's key; empty where it has none just now. */
   keyFingerprint: string;
+  /** Where it was asked for. */
+  key?: KeyCheck;
   /** Absent where billing could not be asked. */
   ledger?: AccountLedger;
   /** Why `ledger` is absent. */

@@ -19,7 +19,7 @@ import {
   signalProcess,
   waitForEnd,
 } from './processes.js';
-import { type Settings, keyFingerprint } from './settings.js';
+import { type KeySource, type Settings, keyFingerprint } from './settings.js';
 
 export { attachFollower } from './followers.js';
 
@@ -31,10 +31,12 @@ export interface Background {
   uiUrl: string;
   /** Of the node process. */
   pid: number;
-  /** Whose work its worker does; absent where it has no worker. */
+  /** Whose work its worker does now; absent where it has no key, and so no worker that could do any. */
   worker?: Affinity;
   /** Of the secret that its worker signs notifications with; absent where it has none. */
   webhookFingerprint?: string;
+  /** Where its worker's key comes from. */
+  keySource?: KeySource;
   /** Where its worker keeps redacted exchanges with the API; absent where it keeps none. */
   recordDir?: string;
   /** This very call has started it. */
@@ -56,6 +58,8 @@ export interface EnsureOptions {
 
 const OWN_ENTRY = fileURLToPath(new URL('../client.js', import.meta.url));
 const LOOK_EVERY_MS = 100;
+/** The worker's process looks for another key twice a second (tending.ts). */
+const KEY_SEEN_WITHIN_MS = 3_000;
 /** A process that says it is ready and does not answer for this long is no use. */
 const ANSWER_TIMEOUT_MS = 30_000;
 /** A worker drains for 75 s at most, its server takes 15 s at most. */
@@ -75,6 +79,7 @@ export async function findBackground({ home }: Pick<Settings, 'home'>): Promise<
     pid: record.node.pid,
     ...(record.worker === undefined ? {} : { worker: record.worker }),
     ...(record.webhookFingerprint === undefined ? {} : { webhookFingerprint: record.webhookFingerprint }),
+    ...(record.keySource === undefined ? {} : { keySource: record.keySource }),
     ...(record.recordDir === undefined ? {} : { recordDir: record.recordDir }),
     startedNow: false,
   };
@@ -114,7 +119,9 @@ export async function ensureBackground(
       const record = readLock(home);
       const isNew = record !== undefined && !isSameProcess(record.node, before);
       if (isNew) relay(record);
-      if (found !== undefined) return { ...found, startedNow: start?.id?.pid === found.pid };
+      if (found !== undefined) {
+        return await withCurrentKey({ ...found, startedNow: start?.id?.pid === found.pid }, settings);
+      }
       if (lockHolder(home) !== undefined) {
         patience(record);
       } else if (start !== undefined) {
@@ -131,6 +138,31 @@ export async function ensureBackground(
   }
 }
 
+/** The running worker, as soon as it has seen a key that was changed just now. */
+async function withCurrentKey(background: Background, settings: Settings): Promise<Background> {
+  const deadline = performance.now() + KEY_SEEN_WITHIN_MS;
+  let seen = background;
+  while (seesSoon(seen, settings) && performance.now() < deadline) {
+    await sleep(LOOK_EVERY_MS);
+    const found = await findBackground(settings);
+    if (found === undefined) break;
+    seen = { ...found, startedNow: background.startedNow };
+  }
+  return seen;
+}
+
+/** Whether it has another key than ours and will read ours, since it comes from a file that both read. */
+function seesSoon({ worker, keySource }: Background, settings: Settings): boolean {
+  const [key, source] = [settings.apiKey(), settings.keySource()];
+  if (key === undefined || source === undefined || source === 'MOUNTSEA_API_KEY') return false;
+  if (worker === undefined) return source === 'login';
+  return (
+    keySource === source &&
+    worker.origin === settings.origin &&
+    worker.keyFingerprint !== keyFingerprint(settings.origin, key)
+  );
+}
+
 /** The node process whose end is old news: what it said and why it failed is not for this command. */
 function endedBefore(home: string): ProcessId | undefined {
   const record = readLock(home);
@@ -140,22 +172,27 @@ function endedBefore(home: string): ProcessId | undefined {
 
 /** What differs between the running server and what the caller would have, and what to do; undefined where nothing does. */
 export function describeMismatch(
-  { worker }: Pick<Background, 'worker'>,
-  settings: Pick<Settings, 'origin' | 'apiKey'>,
+  { worker, keySource }: Pick<Background, 'worker' | 'keySource'>,
+  settings: Pick<Settings, 'origin' | 'apiKey' | 'keySource'>,
 ): string | undefined {
   const key = settings.apiKey();
   const remedy = 'run `tunesmith down`, then this command again.';
   if (worker === undefined) {
     if (key === undefined) return undefined;
-    return `The background server was started without an API key and has no worker. To start one with yours: ${remedy}`;
+    return `The background server has no worker, since it has no API key. To start one with yours: ${remedy}`;
   }
   if (worker.origin !== settings.origin) {
     return `The background worker serves ${worker.origin}, not ${settings.origin}. To change that: ${remedy}`;
   }
   if (key !== undefined && keyFingerprint(settings.origin, key) !== worker.keyFingerprint) {
-    return `The background worker uses another API key than yours. To change that: ${remedy}`;
+    return `The background worker uses another API key (${sourceWords(keySource)}) than yours (${sourceWords(settings.keySource())}). To change that: ${remedy}`;
   }
   return undefined;
+}
+
+/** Where a key comes from, in a few words. */
+export function sourceWords(source: KeySource | undefined): string {
+  return source === 'login' ? 'kept by login' : `from ${source ?? 'its environment'}`;
 }
 
 /**

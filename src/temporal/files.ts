@@ -25,6 +25,8 @@ export function homePaths(home: string): {
   starting: string;
   followers: string;
   lastUse: string;
+  /** What `login` keeps. */
+  keys: string;
   backgroundLog: string;
   serverLog: string;
 } {
@@ -35,6 +37,7 @@ export function homePaths(home: string): {
     starting: join(home, 'starting'),
     followers: join(home, 'followers'),
     lastUse: join(home, 'last-use'),
+    keys: join(home, 'keys.json'),
     backgroundLog: join(home, 'logs', 'background.log'),
     serverLog: join(home, 'logs', 'server.log'),
   };

@@ -4,26 +4,18 @@
  * here loads its native module.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Affinity } from '../contract/affinity.js';
+import type { Client } from '@temporalio/client';
 import { type TemporalAddress, localAddress, openClient } from './connection.js';
 import { homePaths } from './files.js';
 import { type IdleWatch, idleSeconds, watchIdle } from './idle.js';
-import { type HeldLock, type LockRecord, takeLock } from './lock.js';
+import { type HeldLock, takeLock } from './lock.js';
 import { identify } from './processes.js';
 import { type RunningServer, startServer, stateVersion } from './server.js';
 import { findServerBinary } from './serverBinary.js';
 import type { Settings } from './settings.js';
+import { type RunningWorker, TendedWorker } from './tending.js';
 
-/** A worker in this process. */
-export interface RunningWorker {
-  affinity: Affinity;
-  /** Of the secret that it signs notifications with; absent where it has none. */
-  webhookFingerprint?: string;
-  /** Resolves when it has drained after a shutdown; rejects when it fails. */
-  done: Promise<void>;
-  /** Begins to drain. Harmless where it does already: on SIGTERM and SIGINT the SDK asks it too. */
-  shutdown(): void;
-}
+export type { RunningWorker } from './tending.js';
 
 export type StartWorker = (options: {
   address: TemporalAddress;
@@ -119,32 +111,43 @@ async function serve(run: Run): Promise<void> {
 }
 
 async function work(run: Run, server: RunningServer): Promise<void> {
-  const { options, lock, stop } = run;
+  const { settings, options, lock, stop, say } = run;
   const address = localAddress(server.address);
-  const worker = await startWorkerWithKey(run, address);
-  const ending = new AbortController();
-  const ends = [untilAborted(stop), serverEnd(server)];
-  if (worker !== undefined) ends.push(worker.done);
-  if (!stop.aborted) {
-    lock.update({ phase: 'ready', ...aboutWorker(worker, options) });
-    if (options.mode === 'background') ends.push(idle(run, address, AbortSignal.any([stop, ending.signal])));
+  const open = await openClient(address);
+  try {
+    const tended = new TendedWorker({
+      settings,
+      lock,
+      client: open.client,
+      say,
+      start: () =>
+        options.startWorker({
+          address,
+          settings,
+          writesFiles: true,
+          ...(options.recordDir === undefined ? {} : { recordDir: options.recordDir }),
+        }),
+    });
+    await tended.begin();
+    const ending = new AbortController();
+    const ends = [untilAborted(stop), serverEnd(server)];
+    if (!stop.aborted) {
+      const { recordDir } = options;
+      lock.update({ phase: 'ready', ...(recordDir === undefined ? {} : { recordDir }) });
+      const signal = AbortSignal.any([stop, ending.signal]);
+      ends.push(tended.tend(signal));
+      if (options.mode === 'background') ends.push(idle(run, open.client, signal));
+    }
+    const [end] = await Promise.allSettled([Promise.race(ends)]);
+    ending.abort();
+    tellStopping(lock);
+    const { worker } = tended;
+    const [drained] = await Promise.allSettled([worker === undefined ? undefined : drain(worker)]);
+    // What ended it is the reason; that the worker then failed to drain is only its consequence.
+    for (const outcome of [end, drained]) if (outcome.status === 'rejected') throw outcome.reason;
+  } finally {
+    await open.close();
   }
-  const [end] = await Promise.allSettled([Promise.race(ends)]);
-  ending.abort();
-  tellStopping(lock);
-  const [drained] = await Promise.allSettled([worker === undefined ? undefined : drain(worker)]);
-  // What ended it is the reason; that the worker then failed to drain is only its consequence.
-  for (const outcome of [end, drained]) if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-function aboutWorker(worker: RunningWorker | undefined, { recordDir }: HostOptions): Partial<LockRecord> {
-  if (worker === undefined) return {};
-  const { affinity, webhookFingerprint } = worker;
-  return {
-    worker: affinity,
-    ...(webhookFingerprint === undefined ? {} : { webhookFingerprint }),
-    ...(recordDir === undefined ? {} : { recordDir }),
-  };
 }
 
 /** So that no further command attaches. */
@@ -154,25 +157,6 @@ function tellStopping(lock: HeldLock): void {
   } catch {
     // A full disk must not keep the worker from draining.
   }
-}
-
-async function startWorkerWithKey(
-  { settings, options: { startWorker, recordDir }, say }: Run,
-  address: TemporalAddress,
-): Promise<RunningWorker | undefined> {
-  if (settings.apiKey() === undefined) {
-    say('No MOUNTSEA_API_KEY: the server runs without a worker.');
-    return undefined;
-  }
-  const worker = await startWorker({
-    address,
-    settings,
-    writesFiles: true,
-    ...(recordDir === undefined ? {} : { recordDir }),
-  });
-  // It may fail while nobody waits for it.
-  worker.done.catch(() => undefined);
-  return worker;
 }
 
 async function serverEnd(server: RunningServer): Promise<never> {
@@ -193,18 +177,9 @@ async function drain(worker: RunningWorker): Promise<void> {
 }
 
 /** Resolves when there has been nothing to do for long enough and nobody came in the last moment. Rejects when told to end. */
-async function idle(
-  { settings, options, lock }: Run,
-  address: TemporalAddress,
-  signal: AbortSignal,
-): Promise<void> {
-  const open = await openClient(address);
-  try {
-    const watch = watchIdle(open.client, settings.home, idleSeconds(options.env ?? process.env));
-    await untilIdle(watch, lock, signal);
-  } finally {
-    await open.close();
-  }
+async function idle({ settings, options, lock }: Run, client: Client, signal: AbortSignal): Promise<void> {
+  const watch = watchIdle(client, settings.home, idleSeconds(options.env ?? process.env));
+  await untilIdle(watch, lock, signal);
 }
 
 async function untilIdle(watch: IdleWatch, lock: HeldLock, signal: AbortSignal): Promise<void> {

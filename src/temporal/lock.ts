@@ -40,6 +40,8 @@ const recordSchema = z.object({
   worker: z.object({ origin: z.string(), keyFingerprint: z.string() }).optional(),
   /** Of the secret that the worker signs notifications with; absent where it has none. */
   webhookFingerprint: z.string().optional(),
+  /** Where its key comes from; absent where there is no worker. */
+  keySource: z.enum(['MOUNTSEA_API_KEY', 'MOUNTSEA_API_KEY_FILE', 'login']).optional(),
   /** Where the worker keeps redacted exchanges with the API. */
   recordDir: z.string().optional(),
   /** What was said while starting. */
@@ -65,7 +67,7 @@ export class HomeInUseError extends Error {
 export interface HeldLock {
   readonly record: Readonly<LockRecord>;
   /** Written before it returns. */
-  update(change: Partial<LockRecord>): void;
+  update(change: { [Field in keyof LockRecord]?: LockRecord[Field] | undefined }): void;
   /** Leaves a record of phase `ended`. Never throws: whatever it cannot write, the end of the process frees the home. */
   release(failure?: string): void;
 }
@@ -126,6 +128,8 @@ export async function takeLock(home: string, mode: LockRecord['mode']): Promise<
       record.phase = 'ended';
       delete record.server;
       delete record.worker;
+      delete record.keySource;
+      delete record.webhookFingerprint;
       delete record.recordDir;
       if (failure !== undefined) record.failure = failure;
       for (const step of [write, claim.release]) {

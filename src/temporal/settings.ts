@@ -9,6 +9,7 @@ import { resolve } from 'node:path';
 import { type ClientConfigProfile, loadClientConfigProfile } from '@temporalio/envconfig';
 import envPaths from 'env-paths';
 import ipaddr from 'ipaddr.js';
+import { keptKey } from './keptKey.js';
 
 export const DEFAULT_BASE_URL = 'https://api.mountsea.ai';
 const DEFAULT_BILLING_URL = 'https://dk.mountsea.ai';
@@ -17,6 +18,9 @@ const DEFAULT_BILLING_URL = 'https://dk.mountsea.ai';
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
+
+/** A variable cannot change in a process that runs; files can. `login`: keptKey.ts. */
+export type KeySource = 'MOUNTSEA_API_KEY' | 'MOUNTSEA_API_KEY_FILE' | 'login';
 
 export interface Settings {
   /** Where the API is, e.g. `https://api.mountsea.ai`. A path is kept as a prefix. */
@@ -35,8 +39,10 @@ export interface Settings {
   timeScale: number;
   /** The configured Temporal; absent: our own background server. */
   temporal?: ClientConfigProfile & { address: string };
-  /** The API key in use now: a key file is read at each call, so that a rotated key is picked up. */
+  /** The API key in use now: files are read at each call, so that a rotated key is picked up. */
   apiKey: () => string | undefined;
+  /** Where `apiKey` comes from now; undefined where there is none. */
+  keySource: () => KeySource | undefined;
   billingKey: () => string | undefined;
   /**
    * What notifications are signed with, `whsec_…`; undefined where there is none.
@@ -57,17 +63,20 @@ export function readSettings(env: Environment = process.env): Settings {
     present(env, 'MOUNTSEA_BILLING_URL') ?? (baseUrl === DEFAULT_BASE_URL ? DEFAULT_BILLING_URL : undefined);
   const paths = envPaths('tunesmith', { suffix: '' });
   const temporal = configuredTemporal(env);
-  const apiKey = (): string | undefined => keyFrom(env, 'MOUNTSEA_API_KEY', 'MOUNTSEA_API_KEY_FILE');
+  const home = resolve(present(env, 'TUNESMITH_HOME') ?? paths.data);
+  const found = (): { key: string; source: KeySource } | undefined => keyFrom(env, home, origin);
+  const apiKey = (): string | undefined => found()?.key;
   return {
     baseUrl,
     origin,
     ...(billing === undefined ? {} : { billingUrl: httpUrl('MOUNTSEA_BILLING_URL', billing) }),
-    home: resolve(present(env, 'TUNESMITH_HOME') ?? paths.data),
+    home,
     cache: cacheFolder(),
     allowPrivateUrls: env['TUNESMITH_ALLOW_PRIVATE_URLS'] === '1',
     timeScale: timeScale(env, origin),
     ...(temporal === undefined ? {} : { temporal }),
     apiKey,
+    keySource: () => found()?.source,
     billingKey: () => present(env, 'MOUNTSEA_BILLING_API_KEY') ?? apiKey(),
     webhookSecret: () => webhookSecret(env),
   };
@@ -117,9 +126,27 @@ function present(env: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-function keyFrom(env: Environment, keyName: string, fileName: string): string | undefined {
-  const key = present(env, keyName);
-  if (key !== undefined) return key;
+function keyFrom(
+  env: Environment,
+  home: string,
+  origin: string,
+): { key: string; source: KeySource } | undefined {
+  const said = secretFrom(env, 'MOUNTSEA_API_KEY', 'MOUNTSEA_API_KEY_FILE');
+  if (said !== undefined) return { key: said.secret, source: said.source };
+  // A file that is named and empty is no key, but it says that none is to be taken from elsewhere.
+  if (present(env, 'MOUNTSEA_API_KEY_FILE') !== undefined) return undefined;
+  const kept = keptKeyOf(home, origin);
+  return kept === undefined ? undefined : { key: kept, source: 'login' };
+}
+
+/** From a variable, else from the file that another one names. */
+function secretFrom<Name extends string, FileName extends string>(
+  env: Environment,
+  name: Name,
+  fileName: FileName,
+): { secret: string; source: Name | FileName } | undefined {
+  const secret = present(env, name);
+  if (secret !== undefined) return { secret, source: name };
   const file = present(env, fileName);
   if (file === undefined) return undefined;
   let text: string;
@@ -128,12 +155,20 @@ function keyFrom(env: Environment, keyName: string, fileName: string): string | 
   } catch (error) {
     throw new SettingsError(`${fileName} cannot be read: ${(error as Error).message}`);
   }
-  return text === '' ? undefined : text;
+  return text === '' ? undefined : { secret: text, source: fileName };
+}
+
+function keptKeyOf(home: string, origin: string): string | undefined {
+  try {
+    return keptKey(home, origin);
+  } catch (error) {
+    throw new SettingsError((error as Error).message);
+  }
 }
 
 /** 24 to 64 bytes in Base64, as Standard Webhooks ask for. */
 function webhookSecret(env: Environment): string | undefined {
-  const secret = keyFrom(env, 'TUNESMITH_WEBHOOK_SECRET', 'TUNESMITH_WEBHOOK_SECRET_FILE');
+  const secret = secretFrom(env, 'TUNESMITH_WEBHOOK_SECRET', 'TUNESMITH_WEBHOOK_SECRET_FILE')?.secret;
   if (secret === undefined) return undefined;
   const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
   const { length } = Buffer.from(base64 ?? '', 'base64');

@@ -6,6 +6,7 @@ import { auditCommand } from './audit.js';
 import { cancelCommand } from './cancel.js';
 import { completeCommand, completionCommand } from './completion.js';
 import { fixCommand } from './fix.js';
+import { loginCommand, logoutCommand } from './keys.js';
 import { resultCommand, watchCommand } from './following.js';
 import { forgetCommand } from './forget.js';
 import { generateCommand } from './generate.js';
@@ -24,5 +25,5 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   },
   { title: 'Server and worker', commands: [upCommand, downCommand, workerCommand] },
   { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
-  { title: 'Set up', commands: [completionCommand, completeCommand] },
+  { title: 'Set up', commands: [loginCommand, logoutCommand, completionCommand, completeCommand] },
 ];
