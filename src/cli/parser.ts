@@ -2,8 +2,8 @@
  * Client side: the parser and its `--help`, made of the definitions. It runs nothing itself, so that tests and documents
  * can have the very parser that the commands have.
  */
-import { readFileSync } from 'node:fs';
 import { Command, Help } from 'commander';
+import { OWN_VERSION } from '../temporal/version.js';
 import type { CommandDefinition, CommandGroup } from './command.js';
 import { type Io, programIn } from './output.js';
 import { ENVIRONMENT, EXIT_CODES, type Entry } from './reference.js';
@@ -29,7 +29,7 @@ export function createParser(
   const program = programIn(io.env);
   const parser = new Command('tunesmith')
     .description(ABOUT)
-    .version(versionOf(), '--version', 'print the version')
+    .version(OWN_VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'this help; `<command> --help` has more')
     .exitOverride()
     .configureOutput({
@@ -107,10 +107,4 @@ function entries(title: string, list: readonly Entry[], helper: Help): string[] 
     ),
     '',
   ];
-}
-
-/** Of the package that this file was installed with. */
-function versionOf(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

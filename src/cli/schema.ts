@@ -34,6 +34,8 @@ import type {
   SongReceipt,
   SongRequest,
 } from '../contract/song.js';
+
+import type { Finding } from './doctor/finding.js';
 import { Exit } from './exit.js';
 import type { TrainingStatus } from '../library/snapshot.js';
 
@@ -477,6 +479,18 @@ const logout = z
   })
   .meta({ description: 'What became of the key that was kept.' });
 
+const finding = schemaOf<Finding>()(
+  z.strictObject({
+    check: text.meta({ description: 'What was looked at; never changes.' }),
+    verdict: z.enum(['ok', 'note', 'unknown', 'problem']),
+    found: text,
+    mend: optionalText.meta({ description: 'What to do; always there with a problem.' }),
+  }),
+);
+const doctor = z
+  .strictObject({ type: z.literal('doctor'), version, isWell: z.boolean(), findings: z.array(finding) })
+  .meta({ description: 'What is right and what is wrong; `isWell` where nothing is a problem.' });
+
 /** A word for each exit code, for programs that would rather not remember numbers. */
 export const ENDINGS = {
   [Exit.done]: 'done',
@@ -516,6 +530,7 @@ export const RECORDS = {
   forgotten,
   login,
   logout,
+  doctor,
   end,
 };
 

@@ -7,7 +7,6 @@
  * its lock to the next command and two servers would write one database, so here only the end of the process frees it.
  */
 import { linkSync, readdirSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { homePaths, makePrivateFolder, readIfThere, temporaryBeside, writeWhole } from './files.js';
@@ -21,6 +20,7 @@ import {
   processIdSchema,
 } from './processes.js';
 import { stateFileArguments } from './server.js';
+import { OWN_VERSION } from './version.js';
 
 const portsSchema = z.object({ port: z.number().int(), uiPort: z.number().int() });
 
@@ -110,7 +110,7 @@ export async function takeLock(home: string, mode: LockRecord['mode']): Promise<
     phase: 'starting',
     mode,
     node: ownIdentity(),
-    tunesmithVersion: ownVersion(),
+    tunesmithVersion: OWN_VERSION,
     progress: [],
     ...(previous?.ports === undefined ? {} : { ports: previous.ports }),
   };
@@ -234,8 +234,4 @@ function linkClaim(folder: string, number: number, owner: ProcessId): boolean {
   } finally {
     rmSync(temporary, { force: true });
   }
-}
-
-function ownVersion(): string {
-  return (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
 }

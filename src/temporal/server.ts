@@ -48,7 +48,8 @@ export interface RunningServer extends ServerPorts {
 }
 
 const HOST = '127.0.0.1';
-const DEFAULT_PORTS: ServerPorts = { port: 7233, uiPort: 8233 };
+/** Tried first by a home that has had none. */
+export const DEFAULT_PORTS: ServerPorts = { port: 7233, uiPort: 8233 };
 const RETENTION_DAYS = 90;
 const START_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 15_000;
@@ -257,7 +258,8 @@ async function freePorts(preferred: ServerPorts | undefined, tried: ServerPorts[
   throw new Error(`No free ports from ${DEFAULT_PORTS.port} and ${DEFAULT_PORTS.uiPort} on.`);
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens there on this machine's loopback address. */
+export async function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', () => {

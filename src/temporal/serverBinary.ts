@@ -49,6 +49,8 @@ export interface BinarySearch {
   stateVersion?: string | undefined;
   /** Ends downloads and builds. */
   signal?: AbortSignal | undefined;
+  /** Fetches and builds nothing: only what is on this machine already. Default false. */
+  isOffline?: boolean;
   /** Puts the pinned CLI into a folder. Default: the SDK's cached download. */
   download?: Download;
   /** How often a build says that it goes on, ms. Default 20 000. */
@@ -61,6 +63,7 @@ export type Download = (folder: string, search: BinarySearch) => Promise<string>
 /** @throws an Error that says what to do where no way leads to a server. */
 export async function findServerBinary(search: BinarySearch): Promise<ServerBinary> {
   for (const way of WAYS) {
+    if (search.isOffline === true && way.fetches === true) continue;
     search.signal?.throwIfAborted();
     try {
       const found = await way.find(search);
@@ -83,6 +86,8 @@ interface Found {
 
 interface Way {
   name: string;
+  /** Gets it from elsewhere, or makes it. */
+  fetches?: true;
   /** Undefined where this way was not asked for; throws where it fails. */
   find: (search: BinarySearch) => Promise<Found | undefined>;
 }
@@ -90,9 +95,9 @@ interface Way {
 const WAYS: Way[] = [
   { name: 'TUNESMITH_TEMPORAL_CLI', find: namedByUser },
   { name: `cached ${PINNED_CLI}`, find: keptFromBefore },
-  { name: `download of ${PINNED_CLI}`, find: downloaded },
+  { name: `download of ${PINNED_CLI}`, fetches: true, find: downloaded },
   { name: '`temporal` on the PATH', find: onPath },
-  { name: `go install of ${PINNED_CLI}`, find: built },
+  { name: `go install of ${PINNED_CLI}`, fetches: true, find: built },
 ];
 
 /** The user's own decision, so also an older one: the state is copied before another version gets it. */
@@ -194,7 +199,8 @@ async function versionOf(path: string, signal: AbortSignal | undefined): Promise
 }
 
 /** Relative entries of the PATH are left out: they mean another folder in each working directory. */
-function whichIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
+/** An executable file on the PATH; absolute. */
+export function whichIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
   return (env['PATH'] ?? '')
     .split(delimiter)
     .filter((folder) => isAbsolute(folder))

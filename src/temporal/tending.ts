@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Affinity } from '../contract/affinity.js';
 import type { Correction, CorrectionAccepted } from '../contract/correction.js';
+import { GENERATE_SONG_WORKFLOW, SONG_MEMO } from '../contract/song.js';
 import { CORRECT_UPDATE, TRAIN_CUSTOM_MODEL_WORKFLOW, TRAINING_MEMO } from '../contract/messages.js';
 import type { TrainingMemo } from '../contract/progress.js';
 import type { HeldLock } from './lock.js';
@@ -123,10 +124,13 @@ export class TendedWorker {
   /** They try again by themselves, but ever more slowly. */
   async #tellThoseThatWait({ fingerprint }: Key): Promise<void> {
     const { client, settings } = this.#options;
-    const query = `WorkflowType='${TRAIN_CUSTOM_MODEL_WORKFLOW}' AND ExecutionStatus='Running'`;
+    const types = `'${TRAIN_CUSTOM_MODEL_WORKFLOW}','${GENERATE_SONG_WORKFLOW}'`;
+    const query = `WorkflowType IN (${types}) AND ExecutionStatus='Running'`;
     try {
       for await (const { workflowId, memo } of client.workflow.list({ query })) {
-        const { origin, attention } = (memo?.[TRAINING_MEMO] ?? {}) as Partial<TrainingMemo>;
+        const { origin, attention } = (memo?.[TRAINING_MEMO] ??
+          memo?.[SONG_MEMO] ??
+          {}) as Partial<TrainingMemo>;
         if (origin !== settings.origin || attention?.kind !== 'credentials') continue;
         await client.withDeadline(Date.now() + RETRY_DEADLINE_MS, () =>
           client.workflow

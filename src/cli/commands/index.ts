@@ -5,6 +5,7 @@ import type { CommandGroup } from '../command.js';
 import { auditCommand } from './audit.js';
 import { cancelCommand } from './cancel.js';
 import { completeCommand, completionCommand } from './completion.js';
+import { doctorCommand } from './doctor.js';
 import { fixCommand } from './fix.js';
 import { loginCommand, logoutCommand } from './keys.js';
 import { resultCommand, watchCommand } from './following.js';
@@ -25,5 +26,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   },
   { title: 'Server and worker', commands: [upCommand, downCommand, workerCommand] },
   { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
-  { title: 'Set up', commands: [loginCommand, logoutCommand, completionCommand, completeCommand] },
+  {
+    title: 'Set up',
+    commands: [doctorCommand, loginCommand, logoutCommand, completionCommand, completeCommand],
+  },
 ];
