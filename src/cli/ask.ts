@@ -21,13 +21,15 @@ export function canAsk({ stdin, stderr, env }: Io): boolean {
  * Asks one question; only where `canAsk`.
  *
  * @param prompt e.g. `(context) => confirm({ message: 'Go on?' }, context)`.
- * @throws InterruptedError where it is answered by Ctrl-C, by Ctrl-D or by a terminal that went away.
+ * @param signal withdraws the question.
+ * @throws InterruptedError where it is answered by Ctrl-C, by Ctrl-D or by a terminal that went away, or is withdrawn.
  */
 export async function ask<T>(
   { stdin, stderr }: Io,
   prompt: (context: PromptContext) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
-  if (stdin === undefined) throw new InterruptedError();
+  if (stdin === undefined || signal?.aborted === true) throw new InterruptedError();
   const gone = new AbortController();
   const end = (): void => {
     gone.abort();
@@ -36,6 +38,7 @@ export async function ask<T>(
   const onKey = (_: unknown, key: { name?: string; ctrl?: boolean } | undefined): void => {
     if (key?.ctrl === true && key.name === 'd') end();
   };
+  signal?.addEventListener('abort', end);
   stdin.ref();
   stdin.on('keypress', onKey).once('end', end).once('close', end);
   try {
@@ -46,6 +49,7 @@ export async function ask<T>(
     }
     throw error;
   } finally {
+    signal?.removeEventListener('abort', end);
     stdin.off('keypress', onKey).off('end', end).off('close', end);
     stdin.pause();
     // A terminal that was read from keeps a process alive.

@@ -375,7 +375,10 @@ function attentionHead(attention: Attention, now: number, canvas: Canvas): strin
             canvas.width,
           ),
         ];
-  return [headingOf(attention, canvas), ...lines.slice(0, MESSAGE_LINES), ...more, ...again];
+  const because = attention.evidence
+    .slice(0, 3)
+    .map((line) => cutEnd(`  - ${printable(line)}`, canvas.width));
+  return [headingOf(attention, canvas), ...lines.slice(0, MESSAGE_LINES), ...more, ...because, ...again];
 }
 
 function headingOf({ kind, nextTryAt }: Attention, { isColored }: Canvas): string {

@@ -1,21 +1,34 @@
 /**
  * Client side: Ctrl-C while something is followed or fetched.
  */
+import { Exit } from './exit.js';
 
-/** The first Ctrl-C (or SIGTERM) ends the following; a second one ends the process at once, as usual. */
-export function untilInterrupted(signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): {
+/**
+ * The first Ctrl-C (or SIGTERM) ends the following; a second one ends the process at once.
+ *
+ * @param last is done before it ends so.
+ */
+export function untilInterrupted(
+  signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'],
+  last = (): void => undefined,
+): {
   signal: AbortSignal;
   dispose: () => void;
 } {
   const controller = new AbortController();
   const stop = (): void => {
-    controller.abort();
-    // Not at once: what restores the cursor ends the process when it finds itself the only listener.
-    setImmediate(dispose);
-  };
-  const dispose = (): void => {
-    for (const signal of signals) process.off(signal, stop);
+    if (!controller.signal.aborted) {
+      controller.abort();
+      return;
+    }
+    last();
+    process.exit(Exit.interrupted);
   };
   for (const signal of signals) process.on(signal, stop);
-  return { signal: controller.signal, dispose };
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const signal of signals) process.off(signal, stop);
+    },
+  };
 }

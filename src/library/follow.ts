@@ -52,14 +52,15 @@ export async function* looks<S extends Looked>(options: LooksOptions<S>): AsyncG
   let unanswered = 0;
   while (!signal.aborted) {
     const began = now();
-    const seen = await lookOrReconnect(options);
+    // A look may hang for as long as the network does; whoever wants to go must not wait for it.
+    const seen = await unlessAborted(lookOrReconnect(options), signal);
     if (seen !== undefined) {
       yield seen;
       unanswered = seen.progress === undefined ? unanswered + 1 : 0;
       // Said once by `note`; looked after again and again.
       if (unanswered > 0 && unanswered % PATIENT_LOOKS === 0) {
         note(`No worker answers. The ${noun} waits for one: ${options.workerCommand}`);
-        if (options.isOwn) await tryToReconnect(options);
+        if (options.isOwn) await unlessAborted(tryToReconnect(options), signal);
       }
     }
     if (now() >= until) return;
@@ -91,6 +92,24 @@ async function tryToReconnect({
   } catch (error) {
     note(error instanceof Error ? error.message : String(error));
     await pause(RECONNECT_EVERY_MS, signal);
+  }
+}
+
+/** @returns undefined once the signal is aborted; what comes of it later is nobody's business. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  let end = (): void => undefined;
+  const aborted = new Promise<undefined>((resolve) => {
+    end = () => {
+      resolve(undefined);
+    };
+  });
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 }
 

@@ -273,42 +273,46 @@ describe('without a worker', () => {
   });
 });
 
-describe('on a terminal', () => {
-  function onTerminal(
-    args: string[],
-    cols: number,
-  ): { output: () => string; type: (text: string) => void; code: Promise<number> } {
-    const env = Object.fromEntries(Object.entries({ ...rig.env, TERM: 'xterm-256color' })) as Record<
-      string,
-      string
-    >;
-    const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...args], {
-      cols,
-      rows: 40,
-      env,
-      cwd: folder,
-    });
-    let output = '';
-    terminal.onData((text) => (output += text));
-    return {
-      output: () => output,
-      type: (text) => {
-        terminal.write(text);
-      },
-      code: new Promise((resolve) => {
-        terminal.onExit(({ exitCode }) => {
-          resolve(exitCode);
-        });
-      }),
-    };
-  }
+function onTerminal(
+  args: string[],
+  cols: number,
+): { output: () => string; type: (text: string) => void; code: Promise<number> } {
+  const env = Object.fromEntries(Object.entries({ ...rig.env, TERM: 'xterm-256color' })) as Record<
+    string,
+    string
+  >;
+  const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...args], {
+    cols,
+    rows: 40,
+    env,
+    cwd: folder,
+  });
+  let output = '';
+  terminal.onData((text) => (output += text));
+  return {
+    output: () => output,
+    type: (text) => {
+      terminal.write(text);
+    },
+    code: new Promise((resolve) => {
+      terminal.onExit(({ exitCode }) => {
+        resolve(exitCode);
+      });
+    }),
+  };
+}
 
+describe('on a terminal', () => {
   it.each([80, 160])('draws one calm picture in %i columns that ends with the model id', async (cols) => {
     const terminal = onTerminal(train(), cols);
     expect(await terminal.code).toBe(0);
-    expect(terminal.output()).toMatch(CONTROL);
     expect(terminal.output()).toContain('track-08.wav');
     expect(terminal.output()).toMatch(/chirp-custom:/);
+    // Never the whole screen, and the cursor is back.
+    expect(terminal.output()).not.toMatch(/\u001b\[(2?J|H)/);
+    expect(terminal.output().lastIndexOf('\u001b[?25h')).toBeGreaterThan(
+      terminal.output().lastIndexOf('\u001b[?25l'),
+    );
   });
 
   it('leaves with 130 on Ctrl-C, says that the training goes on, what is spent, and how to come back', async () => {
@@ -321,6 +325,47 @@ describe('on a terminal', () => {
     expect(terminal.output()).toMatch(/tunesmith watch train-/);
     release();
     expect((await runCli(['watch', name], rig.env)).code).toBe(0);
+  });
+});
+
+describe('a training that waits, with somebody at the terminal', () => {
+  const badFile = {
+    on: 'upload',
+    match: { audioUrl: 'track-05' },
+    times: 3,
+    fault: { kind: 'failTask', reason: 'not music' },
+  } as const;
+  const QUESTION = 'What now?';
+
+  it('asks, with the price of each choice; Ctrl-C leaves it parked, an answer goes on to the model', async () => {
+    rig.sandbox.addFaults([badFile]);
+    const first = onTerminal(train(), 80);
+    await waitUntil('it asks', () => first.output().includes(QUESTION));
+    expect(first.output()).toContain('each upload is paid');
+    first.type('\u0003');
+    expect(await first.code).toBe(130);
+    expect(first.output()).toMatch(/fix train-\S+ --drop 5/);
+    const second = onTerminal(['watch', name], 80);
+    await waitUntil('it asks again', () => second.output().includes(QUESTION));
+    // Typing goes to the choice that begins so.
+    second.type('Leave f');
+    await waitUntil('it is chosen', () => second.output().includes('❯ Leave files out'));
+    second.type('\r');
+    await waitUntil('it asks which', () => second.output().includes('Which files are left out?'));
+    second.type('\r');
+    expect(await second.code).toBe(0);
+    expect(second.output()).toMatch(/chirp-custom:/);
+    expect(creates()).toBe(1);
+  });
+
+  it('withdraws the question when somebody else has answered', async () => {
+    rig.sandbox.addFaults([badFile]);
+    const terminal = onTerminal(train(), 160);
+    await waitUntil('it asks', () => terminal.output().includes(QUESTION));
+    expect((await runCli(['fix', name, '--drop', '5', '--detach'], rig.env)).code).toBe(7);
+    expect(await terminal.code).toBe(0);
+    expect(terminal.output()).toContain('The question is withdrawn');
+    expect(terminal.output()).toMatch(/chirp-custom:/);
   });
 });
 

@@ -3,18 +3,16 @@
  * here is only what the flags mean.
  */
 import { Option } from 'commander';
-import type { Correction, CorrectionAction } from '../../contract/correction.js';
+import type { CorrectionAction } from '../../contract/correction.js';
 import { FLAGS } from '../../contract/fixFlags.js';
-import type { FileProgress } from '../../contract/progress.js';
-import type { Source } from '../../contract/training.js';
-import { sourceIdentity } from '../../temporal/identity.js';
 import { readSettings } from '../../temporal/settings.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
-import { CommandError, UsageError } from '../exit.js';
+import { asFlags, type Replacement, sendCorrection, type Wish } from '../correcting.js';
+import { UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { labelOf, labelOfPath, sourceFrom, type SourceRules } from '../../library/sources.js';
+import { sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
 import { fixSong } from './songs.js';
@@ -101,36 +99,16 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
     flags,
     io,
     async (connected, workflowId, output) => {
-      const snapshot = await connected.trainings.look(workflowId);
-      const { memo, progress, status } = snapshot;
-      const attention = progress === undefined ? memo.attention : progress.attention;
-      if (status !== 'running' || attention === undefined) {
-        throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
-      }
-      const correction: Correction = {
-        attentionId: attention.id,
+      const { rename, drop, maxCredits, acceptSecondCharge } = flags;
+      const wish: Wish = {
         action,
-        ...(flags.rename === undefined ? {} : { name: flags.rename }),
-        ...(flags.replace === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
-        ...(flags.drop === undefined
-          ? {}
-          : { files: flags.drop.map((file) => numberOf(file, filesOf(snapshot))) }),
-        ...(flags.maxCredits === undefined ? {} : { maxCredits: flags.maxCredits }),
-        ...(flags.acceptSecondCharge === undefined ? {} : { acceptSecondCharge: flags.acceptSecondCharge }),
+        ...(rename === undefined ? {} : { name: rename }),
+        ...(flags.replace === undefined ? {} : { replacements }),
+        ...(drop === undefined ? {} : { drop }),
+        ...(maxCredits === undefined ? {} : { maxCredits }),
+        ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
       };
-      if (action === 'newSession' && attention.options.includes(action)) {
-        const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
-        output.say(
-          `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
-        );
-      }
-      try {
-        await connected.trainings.correct(workflowId, correction);
-      } catch (error) {
-        if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
-        throw error;
-      }
-      output.say(`Taken: ${action} for ${attention.kind}.`);
+      await sendCorrection(wish, await connected.trainings.look(workflowId), connected, output);
       return followTo(workflowId, connected, output, flags, io);
     },
     waits,
@@ -176,12 +154,6 @@ function actionOf(flags: FixFlags): CorrectionAction {
   return action;
 }
 
-interface Replacement {
-  /** As the user named it. */
-  file: string;
-  source: Source;
-}
-
 /** @throws UsageError where a `--replace` is none, or the new source is none. */
 async function replacementsOf(values: readonly string[], rules: SourceRules): Promise<Replacement[]> {
   return Promise.all(
@@ -195,68 +167,4 @@ async function replacementsOf(values: readonly string[], rules: SourceRules): Pr
       return { file, source: await sourceFrom(url, what, rules) };
     }),
   );
-}
-
-/** @throws UsageError where a new source is that of another file. */
-function numbered(replacements: Replacement[], snapshot: Snapshot): NonNullable<Correction['replacements']> {
-  const files = filesOf(snapshot);
-  const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
-  for (const [index, { file, source }] of named.entries()) {
-    const identity = sourceIdentity(source);
-    const isSame = ({ label, sha256 }: FileProgress): boolean =>
-      'url' in source
-        ? // Of another URL only the label is known, which has no query.
-          sha256 === undefined && label === source.label && identity.endsWith('?')
-        : sha256 === source.sha256;
-    const twin =
-      named.slice(0, index).find((other) => sourceIdentity(other.source) === identity)?.file ??
-      files?.find(
-        (other) =>
-          other.state !== 'dropped' && isSame(other) && !named.some((one) => one.file === other.number),
-      )?.number;
-    if (twin === undefined) continue;
-    throw new UsageError(
-      `The new source of file ${file} is that of file ${twin}. A clip counts once however often it is uploaded.`,
-    );
-  }
-  return named;
-}
-
-/** @returns undefined where no worker answers. */
-function filesOf({ progress }: Snapshot): FileProgress[] | undefined {
-  return progress?.files;
-}
-
-/**
- * The number of a file that was named by number, URL, label or, as it is shown, the last part of it.
- *
- * @throws UsageError where none or more than one fits.
- */
-export function numberOf(file: string, files: readonly FileProgress[] | undefined): number {
-  if (/^\d+$/.test(file)) return Number(file);
-  if (files === undefined) {
-    throw new CommandError(
-      'No worker answers, so files are known by number only. Start one with `tunesmith worker`.',
-    );
-  }
-  const label = URL.canParse(file) ? labelOf(new URL(file)) : labelOfPath(file);
-  const whole = files.filter((one) => one.label === label || one.label === file);
-  const fitting = whole.length > 0 ? whole : files.filter((one) => one.label.endsWith(`/${file}`));
-  const [found, ...others] = fitting;
-  if (found === undefined)
-    throw new UsageError(`No file of the training is ${label}. Files have numbers too.`);
-  if (others.length === 0) return found.number;
-  const numbers = fitting.map(({ number }) => number).join(' and ');
-  throw new UsageError(`Files ${numbers} are both ${label}: name it by number.`);
-}
-
-/** The workflow speaks of fields and actions; here they are flags. */
-function asFlags(sentence: string): string {
-  const actions = Object.entries(FLAGS).reduce(
-    (text, [action, flag]) => text.replaceAll(new RegExp(`\\b${action}\\b`, 'g'), flag.split(' ')[0] ?? flag),
-    sentence,
-  );
-  return actions
-    .replaceAll('acceptSecondCharge', '--accept-second-charge')
-    .replaceAll('maxCredits', '--max-credits');
 }

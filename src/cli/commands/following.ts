@@ -7,14 +7,26 @@ import { Option } from 'commander';
 import { notEmpty } from '../arguments.js';
 import { defineCommand, id, json, wait } from '../command.js';
 import { connect, type Connected } from '../../library/connect.js';
-import { receiptWords, resultLines } from '../draw.js';
+import { canAsk } from '../ask.js';
+import { attend } from '../attention.js';
+import { attentionOf } from '../correcting.js';
+import { answerLines, receiptWords, resultLines } from '../draw.js';
 import { CommandError, Exit, UsageError } from '../exit.js';
 import { exitOf, follow } from '../follow.js';
-import { type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
+import { looks, type LooksOptions } from '../../library/follow.js';
+import { endJson, type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { untilInterrupted } from '../interrupted.js';
-import { asCalled, isRunning, type JsonFlag, pathFrom, sayIfNoWorker, withTraining } from './common.js';
+import {
+  asCalled,
+  folderOf,
+  isRunning,
+  type JsonFlag,
+  pathFrom,
+  sayIfNoWorker,
+  withTraining,
+} from './common.js';
 import { followSong, tellSong } from './songs.js';
 
 export interface FollowFlags extends JsonFlag {
@@ -111,7 +123,9 @@ export async function followTo(
   }
   const settings = readSettings(io.env);
   const release = connected.isOwn ? attachFollower(settings) : (): void => undefined;
-  const interrupted = untilInterrupted();
+  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM'], () => {
+    if (output.isJson) endJson(io, true, Exit.interrupted);
+  });
   let current = connected;
   const view = output.follower(({ runId }) => current.uiOf(workflowId, runId));
   // Through the view: a line written past it would break the picture in two.
@@ -120,34 +134,55 @@ export async function followTo(
   };
   const save = saveFile(note);
   let seenAt = '';
+  const until = Date.now() + (flags.wait ?? Infinity);
+  const looking = (): Omit<LooksOptions, 'note' | 'signal'> => ({
+    look: () => {
+      seenAt = new Date().toISOString();
+      return current.trainings.look(workflowId);
+    },
+    reconnect: async () => {
+      const next = await connect(settings, { purpose: 'if-state', env: io.env, say: note });
+      if (next === undefined) throw new CommandError('The state of the background server is gone.');
+      if (current !== connected) await current.close();
+      current = next;
+    },
+    isOwn: connected.isOwn,
+    waitMs: flags.wait === undefined ? undefined : Math.max(0, until - Date.now()),
+    workerCommand: `${program} worker`,
+  });
   try {
-    const { exit, last } = await follow({
-      look: () => {
-        seenAt = new Date().toISOString();
-        return current.trainings.look(workflowId);
-      },
-      reconnect: async () => {
-        const next = await connect(settings, { purpose: 'if-state', env: io.env, say: note });
-        if (next === undefined) throw new CommandError('The state of the background server is gone.');
-        if (current !== connected) await current.close();
-        current = next;
-      },
-      isOwn: connected.isOwn,
-      show: {
-        snapshot: (snapshot) => {
-          view.snapshot(snapshot);
-          save?.take(snapshot, seenAt);
+    for (;;) {
+      const { exit, last } = await follow({
+        ...looking(),
+        show: {
+          snapshot: (snapshot) => {
+            view.snapshot(snapshot);
+            save?.take(snapshot, seenAt);
+          },
+          note,
         },
-        note,
-      },
-      interrupted: interrupted.signal,
-      waitMs: flags.wait,
-      workerCommand: `${program} worker`,
-    });
-    view.end();
-    if (exit === Exit.done) return await tellResult(current, workflowId, output, { onlyModelId: true });
-    sayWhy(exit, last, comeBack, output);
-    return exit;
+        interrupted: interrupted.signal,
+      });
+      view.end();
+      if (exit === Exit.done) return await tellResult(current, workflowId, output, { onlyModelId: true });
+      let end = exit;
+      if (last !== undefined && isPark(exit, last) && output.isDrawn && canAsk(io)) {
+        const attended = await attend({
+          io,
+          output,
+          snapshot: last,
+          connected: () => current,
+          // What is wrong with the connection is said when it matters: after an answer.
+          looks: (signal) => looks({ ...looking(), note: () => undefined, signal }),
+          interrupted: interrupted.signal,
+          rules: { folder: folderOf(io), allowPrivateUrls: settings.allowPrivateUrls, warn: output.say },
+        });
+        if (attended === 'answered' || attended === 'withdrawn') continue;
+        if (attended === 'interrupted') end = Exit.interrupted;
+      }
+      sayWhy(end, last, comeBack, output);
+      return end;
+    }
   } finally {
     view.end();
     interrupted.dispose();
@@ -156,14 +191,22 @@ export async function followTo(
   }
 }
 
+/** It waits, and only for a person. */
+function isPark(exit: Exit, last: Snapshot): boolean {
+  return (exit === Exit.parked || exit === Exit.chargeUnknown) && attentionOf(last)?.nextTryAt === undefined;
+}
+
 function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output: Output): void {
   const receipt = last?.progress?.receipt ?? last?.memo.receipt;
   const spent = receipt === undefined ? '' : ` So far: ${receiptWords(receipt)}.`;
-  if (exit === Exit.interrupted || exit === Exit.stillRunning) {
+  const attention = last === undefined ? undefined : attentionOf(last);
+  if (exit === Exit.stillRunning || (exit === Exit.interrupted && attention === undefined)) {
     output.say(`The training goes on.${spent} To come back: ${comeBack}`);
-  } else if (last?.status === 'running') {
-    const { attention } = last.progress ?? last.memo;
-    const who = attention?.nextTryAt === undefined ? 'It waits for you.' : 'It goes on by itself, or by you.';
+  } else if (last !== undefined && attention !== undefined) {
+    // A picture that must fit has no room for them.
+    if (output.isDrawn || output.isJson)
+      for (const line of answerLines(attention, last, output.canvas)) output.say(line);
+    const who = attention.nextTryAt === undefined ? 'It waits for you.' : 'It goes on by itself, or by you.';
     output.say(`${who}${spent} Answer with one of the commands above; then: ${comeBack}`);
   } else if (last !== undefined) {
     output.say(`Ended: ${last.status}.${spent}`);

@@ -1,0 +1,132 @@
+/**
+ * Client side: a person's answer to a training that waits, on its way to the update `correct`. `fix` has it from flags, the
+ * question at the terminal from choices; both go through here. Whether it applies is the workflow's to say.
+ */
+import type { Correction } from '../contract/correction.js';
+import { FLAGS } from '../contract/fixFlags.js';
+import type { Attention, FileProgress } from '../contract/progress.js';
+import type { Source } from '../contract/training.js';
+import type { Connected } from '../library/connect.js';
+import type { Snapshot } from '../library/snapshot.js';
+import { labelOf, labelOfPath } from '../library/sources.js';
+import { sourceIdentity } from '../temporal/identity.js';
+import { CommandError, UsageError } from './exit.js';
+import type { Output } from './output.js';
+
+/** What a person wants, with files as the person named them. */
+export interface Wish extends Pick<Correction, 'action' | 'name' | 'maxCredits' | 'acceptSecondCharge'> {
+  replacements?: Replacement[];
+  drop?: string[];
+}
+
+export interface Replacement {
+  /** As the person named it: a number or a source. */
+  file: string;
+  source: Source;
+}
+
+/** What the training waits for; undefined where it does not wait. */
+export function attentionOf({ status, memo, progress }: Snapshot): Attention | undefined {
+  return status === 'running' ? (progress ?? memo).attention : undefined;
+}
+
+/**
+ * Sends a correction for the attention that the snapshot shows.
+ *
+ * @throws UsageError where it does not wait, or the correction does not apply; CommandError where no worker takes it.
+ */
+export async function sendCorrection(
+  wish: Wish,
+  snapshot: Snapshot,
+  { trainings }: Connected,
+  output: Output,
+): Promise<void> {
+  const { workflowId, memo, progress } = snapshot;
+  const attention = attentionOf(snapshot);
+  if (attention === undefined) {
+    throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
+  }
+  const { replacements, drop, ...rest } = wish;
+  const correction: Correction = {
+    attentionId: attention.id,
+    ...rest,
+    ...(replacements === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
+    ...(drop === undefined ? {} : { files: drop.map((file) => numberOf(file, filesOf(snapshot))) }),
+  };
+  if (wish.action === 'newSession' && attention.options.includes(wish.action)) {
+    const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
+    output.say(
+      `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
+    );
+  }
+  try {
+    await trainings.correct(workflowId, correction);
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
+    throw error;
+  }
+  output.say(`Taken: ${wish.action} for ${attention.kind}.`);
+}
+/** @throws UsageError where a new source is that of another file. */
+function numbered(replacements: Replacement[], snapshot: Snapshot): NonNullable<Correction['replacements']> {
+  const files = filesOf(snapshot);
+  const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
+  for (const [index, { file, source }] of named.entries()) {
+    const identity = sourceIdentity(source);
+    const isSame = ({ label, sha256 }: FileProgress): boolean =>
+      'url' in source
+        ? // Of another URL only the label is known, which has no query.
+          sha256 === undefined && label === source.label && identity.endsWith('?')
+        : sha256 === source.sha256;
+    const twin =
+      named.slice(0, index).find((other) => sourceIdentity(other.source) === identity)?.file ??
+      files?.find(
+        (other) =>
+          other.state !== 'dropped' && isSame(other) && !named.some((one) => one.file === other.number),
+      )?.number;
+    if (twin === undefined) continue;
+    throw new UsageError(
+      `The new source of file ${file} is that of file ${twin}. A clip counts once however often it is uploaded.`,
+    );
+  }
+  return named;
+}
+
+/** @returns undefined where no worker answers. */
+function filesOf({ progress }: Snapshot): FileProgress[] | undefined {
+  return progress?.files;
+}
+
+/**
+ * The number of a file that was named by number, URL, label or, as it is shown, the last part of it.
+ *
+ * @throws UsageError where none or more than one fits.
+ */
+export function numberOf(file: string, files: readonly FileProgress[] | undefined): number {
+  if (/^\d+$/.test(file)) return Number(file);
+  if (files === undefined) {
+    throw new CommandError(
+      'No worker answers, so files are known by number only. Start one with `tunesmith worker`.',
+    );
+  }
+  const label = URL.canParse(file) ? labelOf(new URL(file)) : labelOfPath(file);
+  const whole = files.filter((one) => one.label === label || one.label === file);
+  const fitting = whole.length > 0 ? whole : files.filter((one) => one.label.endsWith(`/${file}`));
+  const [found, ...others] = fitting;
+  if (found === undefined)
+    throw new UsageError(`No file of the training is ${label}. Files have numbers too.`);
+  if (others.length === 0) return found.number;
+  const numbers = fitting.map(({ number }) => number).join(' and ');
+  throw new UsageError(`Files ${numbers} are both ${label}: name it by number.`);
+}
+
+/** The workflow speaks of fields and actions; here they are flags. */
+export function asFlags(sentence: string): string {
+  const actions = Object.entries(FLAGS).reduce(
+    (text, [action, flag]) => text.replaceAll(new RegExp(`\\b${action}\\b`, 'g'), flag.split(' ')[0] ?? flag),
+    sentence,
+  );
+  return actions
+    .replaceAll('acceptSecondCharge', '--accept-second-charge')
+    .replaceAll('maxCredits', '--max-credits');
+}
