@@ -60,12 +60,12 @@ describe('train', () => {
 
   it('attaches when the same command is given again, and says which options it ignores', async () => {
     // No upload is seen to end before the second command has attached.
-    rig.sandbox.addFaults([{ on: 'status', times: 1e9, fault: { kind: 'unknownStatus' } }]);
+    const release = rig.hold({ audioUrl: 'track-' });
     const first = startCli(train(), rig.env);
     await waitUntil('it runs', () => first.stderr().includes('Started'));
     const attached = startCli(train('--concurrency', '2', '--min-clips', '6'), rig.env);
     await waitUntil('it is attached', () => attached.stderr().includes('Nothing more is spent'));
-    rig.sandbox.clearFaults();
+    release();
     const second = await attached.finished;
     expect(second.code).toBe(0);
     expect(second.stderr).toContain('Nothing more is spent');

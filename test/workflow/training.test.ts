@@ -308,9 +308,11 @@ describe('waiting for the model', () => {
     await training.until('it trains', ({ phase }) => phase === 'training');
     const before = rig.sandbox.report().requests.counts;
     await rig.sandbox.setDown(true);
-    await waitUntil('a look fails', async () => {
+    await waitUntil('a look does not leave', async () => {
       const { raw } = await training.handle.describe();
-      return raw.pendingActivities?.some(({ attempt }) => (attempt ?? 0) > 1);
+      return raw.pendingActivities?.some(
+        ({ lastFailure }) => lastFailure?.applicationFailureInfo?.type === 'NotSent',
+      );
     });
     await rig.sandbox.setDown(false);
     release();
