@@ -4,7 +4,14 @@
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
-import type { Attention, FileProgress, FileState, Phase, TrainingProgress } from '../contract/progress.js';
+import type {
+  Attention,
+  FileProgress,
+  FileState,
+  Outage,
+  Phase,
+  TrainingProgress,
+} from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
 import type { Snapshot } from '../library/snapshot.js';
@@ -40,12 +47,13 @@ export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string
     stageLine(snapshot, now, canvas),
   ];
   const attention = progress === undefined ? memo.attention : progress.attention;
-  const needs =
+  const asks =
     attention === undefined
       ? []
       : canvas.height === undefined
         ? attentionLines(attention, snapshot, canvas)
         : attentionHead(attention, now, canvas);
+  const needs = [...outageLines((progress ?? memo).outage, canvas), ...asks];
   const foot = [
     ...(memo.finishedAt === undefined && snapshot.status === 'running'
       ? [cutEnd(timeWords(snapshot, now), width)]
@@ -126,7 +134,8 @@ function timeWords(snapshot: Snapshot, now: number): string {
   if (progress !== undefined) {
     const left = leftWords(progress, now);
     if (left !== undefined) parts.push(left);
-    const next = progress.nextCheckAt;
+    // A look that is not answered is the next check.
+    const next = progress.outage === undefined ? progress.nextCheckAt : undefined;
     const inMs = next === undefined ? 0 : Date.parse(next) - now;
     if (next !== undefined) parts.push(inMs > 0 ? `next check in ${lengthOf(inMs)}` : 'checks now');
   }
@@ -154,11 +163,30 @@ function leftWords(progress: TrainingProgress, now: number): string | undefined 
 /** A status line, for output that cannot be drawn over: it shows that there is life. */
 export function statusLine(snapshot: Snapshot, now: number): string {
   const { memo, progress } = snapshot;
-  const { phase, receipt } = progress ?? memo;
+  const { phase, receipt, outage } = progress ?? memo;
   const counts = progress === undefined ? memo.fileCounts : countStates(progress.files);
   const total = progress?.files.length ?? memo.fileTotal;
-  const files = phase === 'training' ? '' : `: ${countWords(counts, total)}`;
+  const files =
+    outage !== undefined
+      ? `: Mountsea does not answer, ${triesWords(outage).toLowerCase()}`
+      : phase === 'training'
+        ? ''
+        : `: ${countWords(counts, total)}`;
   return `${timeOf(new Date(now).toISOString())}  ${phase}${files} · ${timeWords(snapshot, now)} · ${receiptWords(receipt)}`;
+}
+
+/** Nothing is to be done, and nothing is lost: it is asked again until it answers. */
+function outageLines(outage: Outage | undefined, canvas: Canvas): string[] {
+  if (outage === undefined) return [];
+  const paint = createColors(canvas.isColored);
+  return [
+    paint.yellow(cutEnd(`Mountsea does not answer. ${triesWords(outage)}.`, canvas.width)),
+    cutEnd(`  ${printable(outage.why)}`, canvas.width),
+  ];
+}
+
+function triesWords({ tries, nextTryAt }: Outage): string {
+  return `Try ${tries + 1} ${nextTryAt === undefined ? 'is under way' : `is at ${timeOf(nextTryAt)}`}`;
 }
 
 /** What is new in a snapshot, a line each, for output that cannot be drawn over. */

@@ -12,6 +12,7 @@ import type {
   AttentionKind,
   FileProgress,
   FileState,
+  Outage,
   Phase,
   SeenDurations,
   TrainingMemo,
@@ -159,6 +160,17 @@ const attention = schemaOf<Attention>()(
     })
     .meta({ description: 'What a parked training needs.' }),
 );
+const outage = schemaOf<Outage>()(
+  z
+    .strictObject({
+      since: time,
+      request: text.meta({ description: 'What the request is for.' }),
+      why: text,
+      tries: count.meta({ description: 'Tries that failed.' }),
+      nextTryAt: optionalTime.meta({ description: 'Absent while a try is under way.' }),
+    })
+    .meta({ description: 'A request that Mountsea does not answer. It is made again without limit.' }),
+);
 const file = schemaOf<FileProgress>()(
   z.strictObject({
     number: count,
@@ -191,6 +203,7 @@ const facts = {
   sessionId: optionalText,
   receipt,
   attention: z.exactOptional(attention),
+  outage: z.exactOptional(outage),
   modelId: optionalText,
 };
 

@@ -66,6 +66,23 @@ export interface Attention {
   nextTryAt?: string;
 }
 
+/**
+ * A request that Mountsea has not answered for several tries. It is made again at most a minute apart, without limit and
+ * without growing the history; nothing is lost meanwhile.
+ */
+export interface Outage {
+  /** When it was made first; ISO 8601. */
+  since: string;
+  /** What it is for, in a few words. */
+  request: string;
+  /** What came of the last try that is known here. */
+  why: string;
+  /** Tries that failed, as far as is known here: the training itself counts the first ones, a client sees them all. */
+  tries: number;
+  /** ISO 8601; absent where that is not known here, or a try is under way. */
+  nextTryAt?: string;
+}
+
 /** What the query and the memo both say. */
 export interface TrainingFacts {
   name: string;
@@ -77,6 +94,8 @@ export interface TrainingFacts {
   sessionId?: string;
   receipt: Receipt;
   attention?: Attention;
+  /** The oldest one; absent while Mountsea answers. */
+  outage?: Outage;
   modelId?: string;
 }
 

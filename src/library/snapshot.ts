@@ -3,8 +3,9 @@
  * its record.
  */
 import type { WorkflowExecutionDescription } from '@temporalio/client';
+import { ActivityFailureType } from '../contract/failures.js';
 import { TRAINING_MEMO } from '../contract/messages.js';
-import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
+import type { Outage, TrainingMemo, TrainingProgress } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { Clip, TrainedModel } from '../contract/training.js';
 
@@ -72,6 +73,49 @@ export function snapshotOf({ workflowId, runId, status, memo, startTime }: Descr
       },
     },
   };
+}
+
+type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
+
+/** What an activity says of a request that had no answer (contract/failures.ts). */
+const UNANSWERED: readonly unknown[] = [
+  ActivityFailureType.NotSent,
+  ActivityFailureType.RateLimited,
+  ActivityFailureType.Ambiguous,
+];
+
+/**
+ * With the tries of a request that Mountsea does not answer: Temporal makes them, and the training itself sees none of
+ * them. Of several requests the one that was tried most often.
+ */
+export function withPending(snapshot: Snapshot, pending: readonly Pending[]): Snapshot {
+  const [worst] = pending
+    .filter(({ lastFailure }) => UNANSWERED.includes(lastFailure?.applicationFailureInfo?.type))
+    .sort((a, b) => (b.attempt ?? 0) - (a.attempt ?? 0));
+  if (worst === undefined) return snapshot;
+  const { memo, progress } = snapshot;
+  const known = (progress ?? memo).outage;
+  const { attempt = 1, lastFailure, activityType, nextAttemptScheduleTime } = worst;
+  const nextTryAt = isoOf(nextAttemptScheduleTime);
+  const outage: Outage = {
+    since: known?.since ?? isoOf(worst.lastStartedTime) ?? memo.phaseSince,
+    request: known?.request ?? activityType?.name ?? '',
+    why: lastFailure?.message ?? known?.why ?? '',
+    // The one of the workflow is of the tries before this activity.
+    tries: (known?.tries ?? 0) + (attempt ?? 1) - 1,
+    ...(nextTryAt === undefined ? {} : { nextTryAt }),
+  };
+  return {
+    ...snapshot,
+    memo: { ...memo, outage },
+    ...(progress === undefined ? {} : { progress: { ...progress, outage } }),
+  };
+}
+
+function isoOf(time: Pending['nextAttemptScheduleTime']): string | undefined {
+  if (!time) return undefined;
+  const ms = Number(time.seconds ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
+  return ms > 0 ? new Date(ms).toISOString() : undefined;
 }
 
 /** What a record tells of a training that the server has forgotten. */

@@ -43,7 +43,14 @@ import {
 } from './errors.js';
 import { Records } from './records.js';
 import { type KnownSession, knownSession } from './sessions.js';
-import { modelOfRecord, type Snapshot, snapshotOf, snapshotOfRecord, withRecord } from './snapshot.js';
+import {
+  modelOfRecord,
+  type Snapshot,
+  snapshotOf,
+  snapshotOfRecord,
+  withPending,
+  withRecord,
+} from './snapshot.js';
 
 /** A worker that is there answers a query in milliseconds; without one the query hangs until its deadline. */
 const QUERY_DEADLINE_MS = 1_200;
@@ -168,8 +175,11 @@ export class Trainings {
   async look(workflowId: string): Promise<Snapshot> {
     const handle = this.#client.workflow.getHandle(workflowId);
     let snapshot: Snapshot;
+    let pending: Parameters<typeof withPending>[1];
     try {
-      snapshot = snapshotOf(await handle.describe());
+      const description = await handle.describe();
+      snapshot = snapshotOf(description);
+      pending = description.raw.pendingActivities ?? [];
     } catch (error) {
       const { record } = error instanceof WorkflowNotFoundError ? await this.records.find(workflowId) : {};
       if (record === undefined) throw error;
@@ -179,7 +189,7 @@ export class Trainings {
       return withRecord(snapshot, (await this.records.find(workflowId)).record);
     }
     const progress = await progressOf<TrainingProgress>(this.#client, handle);
-    return progress === undefined ? snapshot : { ...snapshot, progress };
+    return withPending(progress === undefined ? snapshot : { ...snapshot, progress }, pending);
   }
 
   /** All trainings that the server still knows, newest first. */

@@ -1,7 +1,7 @@
 /**
  * Workflow sandbox, pure: the Markdown that whoever is on call reads at the top of a run in the Web UI.
  */
-import type { Attention, FileProgress, TrainingProgress } from '../contract/progress.js';
+import type { Attention, FileProgress, Outage, TrainingProgress } from '../contract/progress.js';
 import type { SongProgress } from '../contract/song.js';
 import type { CreateAttempt } from '../contract/training.js';
 
@@ -9,10 +9,10 @@ const FILE_LIMIT = 40;
 
 /** What the training waits for comes first; then money; then files. */
 export function detailsMarkdown(progress: TrainingProgress): string {
-  const { name, phase, attention, sessionId, receipt, files, modelId, nextCheckAt } = progress;
+  const { name, phase, attention, outage, sessionId, receipt, files, modelId, nextCheckAt } = progress;
   const { create, uploads } = receipt;
   const lines = [`**${plain(name)}**: ${phase}${modelId === undefined ? '' : ` · \`${modelId}\``}`, ''];
-  lines.push(...attentionLines(attention));
+  lines.push(...attentionLines(attention), ...outageLines(outage));
   lines.push(
     `Session: ${sessionId === undefined ? 'none yet' : `\`${sessionId}\``}`,
     '',
@@ -60,6 +60,17 @@ function attentionLines(attention: Attention | undefined): string[] {
     '',
     `Corrections: ${options.join(', ')}`,
     ...(nextTryAt === undefined ? [] : [`Tries again by itself at ${nextTryAt}.`]),
+    '',
+  ];
+}
+
+/** The tries are Temporal's, which shows them itself. */
+function outageLines(outage: Outage | undefined): string[] {
+  if (outage === undefined) return [];
+  const { since, request, why } = outage;
+  return [
+    `**Mountsea does not answer** since ${since} (${plain(request)}: ${plain(why)}).`,
+    'It is asked again at most a minute apart, and nothing is lost. Pending Activities shows which try it is and when the next one is.',
     '',
   ];
 }

@@ -17,7 +17,7 @@ import type { Affinity } from '../contract/affinity.js';
 import type { Correction } from '../contract/correction.js';
 import type { TrainingFailureType } from '../contract/failures.js';
 import { PROGRESS_QUERY } from '../contract/messages.js';
-import type { Attention } from '../contract/progress.js';
+import type { Attention, Outage } from '../contract/progress.js';
 import { type ChargeVerdict, type TimelineEntry, TRAINING_DEFAULTS } from '../contract/training.js';
 import { activitiesFor, type CallableActivities } from './profiles.js';
 
@@ -51,6 +51,8 @@ export abstract class Execution<P extends string = string> {
   readonly lasting = new Set<string>();
   readonly startedAt = now();
   nextCheckAt: string | undefined;
+  /** Requests that Mountsea does not answer, oldest first. */
+  readonly #outages: Outage[] = [];
   #phase: P;
   #phaseSince = now();
   #phaseText = '';
@@ -65,10 +67,14 @@ export abstract class Execution<P extends string = string> {
     this.parkForMs = parkForMs;
     this.scale = timeScale;
     this.#phase = phase;
-    this.activities = activitiesFor(this.scale, {
-      timeoutMs: this.bounded(REQUEST_TIMEOUT_MS),
-      heartbeatMs: this.bounded(HEARTBEAT_TIMEOUT_MS),
-    });
+    this.activities = activitiesFor(
+      this.scale,
+      {
+        timeoutMs: this.bounded(REQUEST_TIMEOUT_MS),
+        heartbeatMs: this.bounded(HEARTBEAT_TIMEOUT_MS),
+      },
+      (outage) => this.#noteOutage(outage),
+    );
     setHandler(defineQuery(PROGRESS_QUERY), () => this.progress());
   }
 
@@ -104,6 +110,11 @@ export abstract class Execution<P extends string = string> {
   /** What was told when the phase began. */
   get phaseText(): string {
     return this.#phaseText;
+  }
+
+  /** The request that Mountsea has not answered for longest. */
+  get outage(): Outage | undefined {
+    return this.#outages[0];
   }
 
   /** When it ended; ISO 8601. */
@@ -147,6 +158,19 @@ export abstract class Execution<P extends string = string> {
     if (text === this.#shownMemo) return;
     this.#shownMemo = text;
     upsertMemo({ [field]: memo });
+  }
+
+  #noteOutage(outage: Outage): (isAnswered: boolean) => void {
+    if (this.#outages.length === 0) {
+      this.tell(`Mountsea does not answer (${outage.why}); it is asked again, at most a minute apart.`);
+    }
+    this.#outages.push(outage);
+    this.show();
+    return (isAnswered) => {
+      this.#outages.splice(this.#outages.indexOf(outage), 1);
+      if (isAnswered && this.#outages.length === 0) this.tell('Mountsea answers again.');
+      this.show();
+    };
   }
 
   /** Ends every wait with an error: the way out of a branch that runs beside the story. */

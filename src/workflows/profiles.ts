@@ -2,8 +2,17 @@
  * Workflow sandbox: how each activity may be repeated and how long it may take. Whole profiles, never partial: a retry
  * policy with a field left out silently repeats without limit. docs/architecture.md explains each number.
  */
-import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  type ActivityOptions,
+  isCancellation,
+  proxyActivities,
+  sleep,
+} from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
+import type { Outage } from '../contract/progress.js';
+import { provenFailure } from './failures.js';
 
 /**
  * A worker that died in the middle of a request proves nothing, so its time-out must not make Temporal send the
@@ -156,17 +165,79 @@ export type CallableActivities = {
 };
 
 const SUMMARY_LENGTH = 180;
+/** Tries before an outage is told of. */
+const QUIET_TRIES = 3;
 
-export function activitiesFor(scale: number, times: RequestTimes): CallableActivities {
+/**
+ * Gets to know of a request that is not answered.
+ *
+ * @returns what is called when it has ended.
+ */
+export type NoteOutage = (outage: Outage) => (isAnswered: boolean) => void;
+
+export function activitiesFor(
+  scale: number,
+  times: RequestTimes,
+  noteOutage: NoteOutage,
+): CallableActivities {
   const profiles = activityProfiles(scale, times);
   const call = (name: Called) => {
-    const profile: ActivityOptions = profiles[PROFILE_OF[name]];
+    const profile = profiles[PROFILE_OF[name]];
     const activity = proxyActivities<Activities>(profile)[name];
-    return (summary: string, input: unknown) =>
-      activity.executeWithOptions({ ...profile, summary: summary.slice(0, SUMMARY_LENGTH) }, [
+    const send = (summary: string, input: unknown, retry: Backoff): Promise<unknown> =>
+      activity.executeWithOptions({ ...profile, retry, summary: summary.slice(0, SUMMARY_LENGTH) }, [
         input as never,
       ]);
+    return ASKS_MOUNTSEA.has(PROFILE_OF[name])
+      ? (summary: string, input: unknown) =>
+          carried((retry) => send(summary, input, retry), summary, profile.retry, noteOutage)
+      : (summary: string, input: unknown) => send(summary, input, profile.retry);
   };
   const names = Object.keys(PROFILE_OF) as Called[];
   return Object.fromEntries(names.map((name) => [name, call(name)])) as unknown as CallableActivities;
+}
+
+/** A retry policy with its durations in ms. */
+interface Backoff {
+  initialInterval: number;
+  backoffCoefficient: number;
+  maximumInterval: number;
+  maximumAttempts: number;
+}
+
+/** Profiles of requests that Temporal repeats without limit, for as long as Mountsea does not answer. */
+const ASKS_MOUNTSEA = new Set<string>(['prepare', 'upload', 'check', 'witnesses']);
+
+/**
+ * Temporal's retry policy carries an outage, and the workflow sees none of its tries. So the first few are made under a
+ * policy of their own: when they have failed it is told, once, and the policy without limit takes over.
+ */
+async function carried<T>(
+  send: (retry: Backoff) => Promise<T>,
+  request: string,
+  retry: Backoff,
+  noteOutage: NoteOutage,
+): Promise<T> {
+  const since = new Date().toISOString();
+  try {
+    return await send({ ...retry, maximumAttempts: QUIET_TRIES });
+  } catch (error) {
+    if (!(error instanceof ActivityFailure) || error.retryState !== 'MAXIMUM_ATTEMPTS_REACHED') throw error;
+    const failure = provenFailure(error);
+    const why = failure?.message ?? error.cause?.message ?? error.message;
+    const interval = retry.initialInterval * retry.backoffCoefficient ** (QUIET_TRIES - 1);
+    const wait = Math.max(Math.min(interval, retry.maximumInterval), failure?.details.retryAfterMs ?? 0);
+    const nextTryAt = new Date(Date.now() + wait).toISOString();
+    const end = noteOutage({ since, request, why, tries: QUIET_TRIES, nextTryAt });
+    let isAnswered = true;
+    try {
+      await sleep(wait, { summary: `Mountsea does not answer: ${request}`.slice(0, SUMMARY_LENGTH) });
+      return await send({ ...retry, initialInterval: wait });
+    } catch (late) {
+      isAnswered = !isCancellation(late);
+      throw late;
+    } finally {
+      end(isAnswered);
+    }
+  }
 }

@@ -352,6 +352,7 @@ export class Run extends Execution<Phase> {
       phaseSince: this.phaseSince,
       ...optional('sessionId', this.sessionId),
       receipt: this.receipt,
+      ...optional('outage', this.outage),
       ...optional('modelId', this.modelId),
     };
   }

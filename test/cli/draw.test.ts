@@ -10,7 +10,7 @@ import {
   statusLines,
 } from '../../src/cli/draw.js';
 import { widthOf } from '../../src/cli/text.js';
-import type { Snapshot } from '../../src/library/snapshot.js';
+import { type Snapshot, withPending } from '../../src/library/snapshot.js';
 import type { FileProgress, TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 
 const NOW = Date.parse('2026-01-01T00:01:00Z');
@@ -371,4 +371,45 @@ describe('what was spent', () => {
 
 it('a clock counts hours only when there are any', () => {
   expect([clock(0), clock(61_000), clock(3_661_000), clock(-5)]).toEqual(['0:00', '1:01', '1:01:01', '0:00']);
+});
+
+describe('an outage', () => {
+  it('says that Mountsea does not answer, which try it is, when the next one is, and why, instead of the next check', () => {
+    const outage = { since: START, request: 'look at 1 task', why: 'the connection was refused', tries: 6 };
+    const shown = (more: object): string =>
+      picture(snapshotOf([], { nextCheckAt: START, outage: { ...outage, ...more } }), NOW, canvas(100)).join(
+        '\n',
+      );
+    expect(shown({ nextTryAt: START })).toMatch(
+      /Mountsea does not answer\. Try 7 is at \d\d:\d\d:\d\d\.\n {2}the connection was refused/,
+    );
+    expect(shown({})).toContain('Try 7 is under way');
+    expect(shown({})).not.toContain('next check');
+  });
+
+  it('is what the server knows of the tries, which the training itself does not see', () => {
+    const known = snapshotOf([], {
+      outage: { since: START, request: 'look at 1 task', why: 'first', tries: 3, nextTryAt: START },
+    });
+    const failure = (type: string): object => ({ message: type, applicationFailureInfo: { type } });
+    const pending = [
+      { attempt: 9, lastFailure: failure('AccountBusy'), activityType: { name: 'requestSend' } },
+      {
+        attempt: 5,
+        lastFailure: failure('NotSent'),
+        activityType: { name: 'checkTasks' },
+        nextAttemptScheduleTime: { seconds: NOW / 1_000, nanos: 0 },
+      },
+    ] as unknown as Parameters<typeof withPending>[1];
+    const { memo, progress } = withPending(known, pending);
+    const expected = {
+      since: START,
+      request: 'look at 1 task',
+      why: 'NotSent',
+      tries: 7,
+      nextTryAt: new Date(NOW).toISOString(),
+    };
+    expect([memo.outage, progress?.outage]).toEqual([expected, expected]);
+    expect(withPending(known, [])).toBe(known);
+  });
 });

@@ -3,6 +3,8 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainingFailureDetails } from '../../src/contract/failures.js';
+import type { Snapshot } from '../../src/library/snapshot.js';
+import { Trainings } from '../../src/library/trainings.js';
 import { startServer } from '../support/http.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
@@ -39,6 +41,13 @@ async function failureOf({ handle }: Training): Promise<ApplicationFailure | Can
 
 function detailsOf(failure: ApplicationFailure | CancelledFailure): TrainingFailureDetails {
   return failure.details?.[0] as TrainingFailureDetails;
+}
+
+async function looksIn({ handle }: Training): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).filter(
+    ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === 'checkTasks',
+  ).length;
 }
 
 describe('a training without trouble', () => {
@@ -308,15 +317,26 @@ describe('waiting for the model', () => {
     await training.until('it trains', ({ phase }) => phase === 'training');
     const before = rig.sandbox.report().requests.counts;
     await rig.sandbox.setDown(true);
-    await waitUntil('a look does not leave', async () => {
-      const { raw } = await training.handle.describe();
-      return raw.pendingActivities?.some(
-        ({ lastFailure }) => lastFailure?.applicationFailureInfo?.type === 'NotSent',
-      );
-    });
+    const trainings = new Trainings(rig.client);
+    const tries = (label: string, most: number): Promise<Snapshot> =>
+      waitUntil(label, async () => {
+        const snapshot = await trainings.look(training.handle.workflowId);
+        const { why = '', tries: failed = 0 } = snapshot.progress?.outage ?? {};
+        return why.includes('not sent') && failed >= most && snapshot;
+      });
+    await tries('the outage is told', 4);
+    // Temporal carries it from here on, and no look comes into the history any more.
+    const inHistory = await looksIn(training);
+    const { memo, progress } = await tries('it is asked on and on', 8);
+    expect(await looksIn(training)).toBe(inHistory);
+    expect(memo.outage).toMatchObject({ request: 'look at 1 task' });
+    expect(progress?.timeline.at(-1)?.text).toContain('Mountsea does not answer');
     await rig.sandbox.setDown(false);
     release();
-    expect((await training.handle.result()).modelId).toMatch(MODEL_ID);
+    const result = await training.handle.result();
+    expect(result.modelId).toMatch(MODEL_ID);
+    expect(result.timeline.map(({ text }) => text)).toContain('Mountsea answers again.');
+    expect((await training.memo()).outage).toBeUndefined();
     const after = rig.sandbox.report().requests.counts;
     expect([after.prepare, after.upload, after.create]).toEqual([
       before.prepare,
