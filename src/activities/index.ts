@@ -10,7 +10,7 @@ import { createDeliverNotification } from './deliverNotification.js';
 import { createPrepareSession } from './prepareSession.js';
 import { createReadAccount } from './readAccount.js';
 import { createReadLedger, createReadWitnesses } from './readWitnesses.js';
-import { createRecordTraining } from './records.js';
+import { createRecordTraining, lookForEnd } from './records.js';
 import { createSaveTraining } from './saveTraining.js';
 import { createSettleReceipt } from './settleReceipt.js';
 import { createReportSend, createRequestSend } from './sendGate.js';
@@ -45,6 +45,7 @@ export function createActivities(given: ActivityDependencies) {
     recordTraining: createRecordTraining(dependencies),
     saveTraining: createSaveTraining(dependencies),
     settleReceipt: createSettleReceipt(dependencies),
+    lookForEnd,
     readAccount: createReadAccount(dependencies),
     lookBeforeSong: createLookBeforeSong(dependencies),
     submitSong: createSubmitSong(dependencies),

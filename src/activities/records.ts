@@ -15,6 +15,8 @@ import {
   type TrainingRecord,
 } from '../contract/record.js';
 import type { Source } from '../contract/training.js';
+import { TRAINING_MEMO } from '../contract/messages.js';
+import type { TrainingMemo } from '../contract/progress.js';
 import type { ActivityDependencies } from './dependencies.js';
 
 export interface RecordTrainingInput {
@@ -50,6 +52,28 @@ export function createRecordTraining({ identify }: ActivityDependencies) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
   };
+}
+
+/** How a training ended that could not say so: its memo, where the server still has it. */
+export interface EndedFromOutside {
+  memo?: TrainingMemo;
+}
+
+/** Looks whether a training was terminated or deleted. @returns undefined where it was not. */
+export async function lookForEnd({
+  workflowId,
+}: {
+  workflowId: string;
+}): Promise<EndedFromOutside | undefined> {
+  try {
+    const { status, memo } = await Context.current().client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'TERMINATED' && status.name !== 'TIMED_OUT') return undefined;
+    const last = memo?.[TRAINING_MEMO] as TrainingMemo | undefined;
+    return last === undefined ? {} : { memo: last };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return {};
+    throw error;
+  }
 }
 
 /** @returns undefined where the training has none. */

@@ -2,6 +2,7 @@
  * Contract: the registry. Mountsea cannot list models, and closed histories vanish with the server's retention, so each
  * training has a small record workflow that stays open, with the record as its memo: readable without a worker.
  */
+import type { TrainingMemo } from './progress.js';
 import type { Clip, Receipt } from './training.js';
 
 export const RECORD_WORKFLOW = 'trainingRecord';
@@ -29,7 +30,7 @@ export interface TrainingRecord {
   keyFingerprint?: string;
   sessionId?: string;
   modelId?: string;
-  /** Where the training stands; `open` until it ended. */
+  /** Where the training stands; `open` until it ended, `failed` also where it was terminated. */
   end: 'open' | 'done' | 'failed' | 'cancelled';
   /** Of each file that is not dropped. */
   sources: RecordedSource[];
@@ -61,6 +62,34 @@ export function recordStart(
     args: [{ record, ...(timeScale === undefined ? {} : { timeScale }) }],
     memo: { [RECORD_MEMO]: record },
     staticSummary: `Record of ${record.workflowId}`.slice(0, 190),
+  };
+}
+
+/**
+ * The record of a training that was ended from outside, and so could not say that it had: its memo is the last that is
+ * known of it. Whoever notices first closes it: the record workflow looks from time to time, a client when it is asked.
+ *
+ * @param memo absent where the server has forgotten the training.
+ * @param at when that was noticed; ISO 8601.
+ */
+export function closedRecord(
+  record: TrainingRecord,
+  memo: TrainingMemo | undefined,
+  at: string,
+): TrainingRecord {
+  const closed = { ...record, end: 'failed', updatedAt: at } as const;
+  if (memo === undefined) return closed;
+  const { sessionId, modelId, receipt, uploads } = memo;
+  return {
+    ...closed,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(modelId === undefined ? {} : { modelId }),
+    receipt,
+    clips: uploads.flatMap(({ file, label, sha256, clipId }) =>
+      clipId === undefined
+        ? []
+        : [{ clipId, file, source: label, ...(sha256 === undefined ? {} : { sha256 }) }],
+    ),
   };
 }
 

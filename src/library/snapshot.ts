@@ -148,7 +148,7 @@ export function snapshotOfRecord(record: TrainingRecord): Snapshot {
 /** An ended training with what its record says: receipts that were provisional are settled there. */
 export function withRecord(snapshot: Snapshot, record: TrainingRecord | undefined): Snapshot {
   const { memo } = snapshot;
-  // The end of a training that was terminated is in no record.
+  // The record of a training that was terminated is open until somebody notices.
   const isNewer =
     record !== undefined && record.end !== 'open' && record.updatedAt >= (memo.finishedAt ?? memo.phaseSince);
   return isNewer ? { ...snapshot, memo: { ...memo, receipt: record.receipt }, record } : snapshot;

@@ -23,6 +23,7 @@ import {
 } from '../contract/messages.js';
 import { NOTIFICATION_WORKFLOW } from '../contract/notification.js';
 import type { TrainingMemo, TrainingProgress } from '../contract/progress.js';
+import { closedRecord, type TrainingRecord } from '../contract/record.js';
 import {
   type Source,
   type TrainCustomModelInput,
@@ -186,7 +187,7 @@ export class Trainings {
       return snapshotOfRecord(record);
     }
     if (snapshot.status !== 'running') {
-      return withRecord(snapshot, (await this.records.find(workflowId)).record);
+      return withRecord(snapshot, await this.#closedRecordOf(snapshot));
     }
     const progress = await progressOf<TrainingProgress>(this.#client, handle);
     return withPending(progress === undefined ? snapshot : { ...snapshot, progress }, pending);
@@ -302,6 +303,16 @@ export class Trainings {
       if (error instanceof WorkflowNotFoundError) return false;
       throw error;
     }
+  }
+
+  /** The record of an ended training. One that was terminated could not close it: then this look does. */
+  async #closedRecordOf({ workflowId, status, memo }: Snapshot): Promise<TrainingRecord | undefined> {
+    const { record } = await this.records.find(workflowId);
+    const isCut = status === 'terminated' || status === 'timed-out';
+    if (record?.end !== 'open' || !isCut) return record;
+    const closed = closedRecord(record, memo, new Date().toISOString());
+    await this.records.put(closed);
+    return closed;
   }
 
   /** The training that is known under an id: itself, its record, or the one that this identity was corrected to. */

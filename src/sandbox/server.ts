@@ -144,6 +144,7 @@ export class SandboxServer {
   }
 
   async #open(server: Server, port: number): Promise<number> {
+    if (server.listening) return (server.address() as AddressInfo).port;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject).listen(port, this.#options.host ?? '127.0.0.1', () => {
         server.off('error', reject);

@@ -6,6 +6,7 @@ import {
   condition,
   continueAsNew,
   defineSignal,
+  patched,
   proxyActivities,
   setHandler,
   sleep,
@@ -14,7 +15,13 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import type { RowsSeen, SettledReceipt } from '../activities/settleReceipt.js';
-import { RECORD_MEMO, RECORD_SIGNAL, type RecordInput, type TrainingRecord } from '../contract/record.js';
+import {
+  closedRecord,
+  RECORD_MEMO,
+  RECORD_SIGNAL,
+  type RecordInput,
+  type TrainingRecord,
+} from '../contract/record.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { provenFailure } from './failures.js';
 import { activityProfiles } from './profiles.js';
@@ -22,13 +29,18 @@ import { judgementTimes } from './schedule.js';
 
 /** Pauses between the looks after an unsettled receipt; then it stays as it is. */
 const SETTLE_AFTER_MS = [1, 5, 15, 20, 20, 60, 6 * 60, 24 * 60].map((minutes) => minutes * 60_000);
+/**
+ * Pauses between the looks whether an open training was terminated, which it cannot tell itself. The first one is longer
+ * than a smooth training takes.
+ */
+const LOOK_AFTER_MS = { first: 10 * 60_000, longest: 24 * 3_600_000, growth: 2 };
 /** Records taken before it continues as new. */
 const RECORDS_EACH_RUN = 500;
 
 export async function trainingRecord(input: RecordInput): Promise<never> {
   const { timeScale: scale = TRAINING_DEFAULTS.timeScale } = input;
   const ms = (realMs: number): number => Math.max(1, Math.round(realMs * scale));
-  const { settleReceipt } = proxyActivities<Activities>(
+  const { settleReceipt, lookForEnd } = proxyActivities<Activities>(
     activityProfiles(scale, { timeoutMs: 60_000, heartbeatMs: 20_000 }).witnesses,
   );
   let record: TrainingRecord | undefined;
@@ -44,6 +56,8 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
   if (record !== undefined && workflowInfo().continuedFromExecutionRunId !== undefined) {
     upsertMemo({ [RECORD_MEMO]: record });
   }
+  const isFull = (): boolean =>
+    taken >= (input.recordsEachRun ?? RECORDS_EACH_RUN) || workflowInfo().continueAsNewSuggested;
   for (;;) {
     const seen = taken;
     if (record !== undefined && needsSettling(record)) {
@@ -71,7 +85,18 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
         if (!needsSettling(record)) break;
       }
     }
-    const isFull = (): boolean => taken >= (input.recordsEachRun ?? RECORDS_EACH_RUN);
+    // Records that were open before this was there go on without it.
+    if (record?.end === 'open' && patched('look-for-end')) {
+      const { first, longest, growth } = LOOK_AFTER_MS;
+      for (let wait = first; !isFull(); wait = Math.min(wait * growth, longest)) {
+        if (await condition(() => taken !== seen, ms(wait))) break;
+        const ended = await lookForEnd({ workflowId: record.workflowId });
+        if (taken !== seen) break;
+        if (ended === undefined) continue;
+        take(closedRecord(record, ended.memo, new Date().toISOString()));
+        break;
+      }
+    }
     await condition(() => taken !== seen || isFull());
     if (isFull()) {
       await sleep(1);

@@ -18,6 +18,7 @@ import { CORRECT_UPDATE, TRAIN_CUSTOM_MODEL_WORKFLOW, TRAINING_MEMO } from '../.
 import type { TrainingMemo } from '../../src/contract/progress.js';
 import { RECORD_MEMO, recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
 import type { Receipt, TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
+import { Trainings } from '../../src/library/trainings.js';
 import type { SandboxOptions } from '../../src/sandbox/index.js';
 import { audit, type End, type Subject } from './audit.js';
 import type { Break } from './broken.js';
@@ -244,7 +245,7 @@ class Chaos {
   async settle(): Promise<ChaosReport['settling']> {
     const begun = performance.now();
     const isOpen = async (one: Running): Promise<boolean> => {
-      if (one.isTerminated || one.end?.kind === 'stuck') return false;
+      if (one.end?.kind === 'stuck') return false;
       const record = await this.#recordOf(one.workflowId);
       if (record === undefined) return false;
       const { attempts } = record.receipt.create;
@@ -477,6 +478,8 @@ class Chaos {
         case 'terminate':
           await this.#stubborn('terminate', () => handle.terminate('chaos'));
           one.isTerminated = true;
+          // Whoever looks closes the record, so that its receipt is settled as any other.
+          await this.#stubborn('look', () => new Trainings(this.#world.client).look(one.workflowId));
           break;
         case 'reset':
           await this.#reset(one, intervention.point);

@@ -16,6 +16,7 @@ import {
 } from '../../src/contract/record.js';
 import type { Attention, AttentionKind } from '../../src/contract/progress.js';
 import type { TrainedModel } from '../../src/contract/training.js';
+import { Trainings } from '../../src/library/trainings.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
 import { startServer } from '../support/http.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
@@ -358,4 +359,49 @@ it('a terminated training is gone on with without paying again for the uploads t
   } finally {
     await gate.close();
   }
+});
+
+describe('the record of a training that is terminated', () => {
+  // In doubt for ever, the creates of other tests would leave open whose row is whose.
+  let own: Rig;
+  beforeAll(async () => {
+    own = await createRig();
+    await own.startWorker();
+  });
+  afterAll(async () => {
+    await own.close();
+  });
+
+  async function terminated(name: string): Promise<Training> {
+    const release = own.hold({ name });
+    const training = await own.train({ name });
+    await training.until('it trains', ({ phase }) => phase === 'training');
+    expect((await training.record())?.end).toBe('open');
+    await training.handle.terminate('a test');
+    release();
+    return training;
+  }
+
+  function settled(training: Training): Promise<TrainingRecord> {
+    return waitUntil('its receipt is settled', async () => {
+      const record = await training.record();
+      const isOpen = record?.end === 'open' || record?.receipt.create.provisional === true;
+      return !isOpen && record;
+    });
+  }
+
+  it.concurrent('is closed by itself, with what its create was charged', async () => {
+    const training = await terminated('nobody looks');
+    const { end, receipt, clips } = await settled(training);
+    expect([end, clips.length]).toEqual(['failed', 8]);
+    expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+    expect(receipt.create.provisional).toBeUndefined();
+  });
+
+  it.concurrent('is closed by the first who looks', async () => {
+    const training = await terminated('somebody looks');
+    const { status, record } = await new Trainings(own.client).look(training.handle.workflowId);
+    expect([status, record?.end]).toEqual(['terminated', 'failed']);
+    await settled(training);
+  });
 });

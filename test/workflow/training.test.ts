@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainingFailureDetails } from '../../src/contract/failures.js';
 import type { Snapshot } from '../../src/library/snapshot.js';
 import { Trainings } from '../../src/library/trainings.js';
@@ -20,6 +20,11 @@ beforeAll(async () => {
 
 beforeEach(() => {
   rig.sandbox.reset();
+});
+
+afterEach(async () => {
+  // A test that fails in an outage leaves none behind.
+  await rig.sandbox.setDown(false);
 });
 
 afterAll(async () => {
