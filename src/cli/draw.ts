@@ -239,6 +239,8 @@ export function statusLines(
   if (uiUrl !== undefined) lines.push(uiUrl);
   const sessionId = progress?.sessionId ?? memo.sessionId;
   if (sessionId !== undefined) lines.push(`session ${sessionId}`);
+  const task = progress?.createTaskId;
+  if (task !== undefined && task !== sessionId) lines.push(`task    ${task}`);
   if (memo.modelId !== undefined) lines.push(`model   ${memo.modelId}`);
   lines.push(...evidenceLines(progress?.receipt ?? memo.receipt));
   return lines;

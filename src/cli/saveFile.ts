@@ -22,6 +22,7 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
   origin: z.url(),
   keyFingerprint: z.string().exactOptional(),
   sessionId: text.exactOptional(),
+  createTaskId: text.exactOptional(),
   modelId: text.exactOptional(),
   end: z.enum(['open', 'done', 'failed', 'cancelled']),
   sources: z.array(

@@ -67,7 +67,14 @@ export type SendAnswer =
   /** The session belongs to another training by now. */
   | { kind: 'taken'; owner: string }
   /** It was sent and accepted already, by another run. */
-  | { kind: 'accepted'; sessionId: string; decision: string; sentAt: number; acceptedAt: number };
+  | {
+      kind: 'accepted';
+      sessionId: string;
+      decision: string;
+      sentAt: number;
+      acceptedAt: number;
+      taskId?: string;
+    };
 
 export interface ReportSend extends Asker {
   sessionId: string;
@@ -75,6 +82,8 @@ export interface ReportSend extends Asker {
   decision: string;
   sentAt: number;
   outcome: 'accepted' | 'not-accepted' | 'in-doubt';
+  /** What create answered with, where it is not the session. */
+  taskId?: string;
 }
 
 /** A create row as a training saw it. */

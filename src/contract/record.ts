@@ -29,6 +29,8 @@ export interface TrainingRecord {
   origin: string;
   keyFingerprint?: string;
   sessionId?: string;
+  /** What create answered with, where that is not the session. */
+  createTaskId?: string;
   modelId?: string;
   /** Where the training stands; `open` until it ended, `failed` also where it was terminated. */
   end: 'open' | 'done' | 'failed' | 'cancelled';

@@ -128,6 +128,8 @@ export const profile = z.strictObject({
   sessionBeforeCreate: z.enum(['404', 'success']).default('404'),
   /** What `status` says of a session while it trains: the training, or what it said before, until the end. */
   sessionDuringTraining: z.enum(['live', 'unchanged']).default('live'),
+  /** The task that create answers with: the session, as documented, or one of its own, of which the session tells nothing. */
+  createTask: z.enum(['session', 'own']).default('session'),
   /** What becomes of a create on a session that trains or has a model; `refuse` is a 400, `conflict` a 409. */
   secondCreate: z.enum(['accept', 'refuse', 'conflict']).default('accept'),
   /** How often somebody else with the same key is charged for a create. 0 is never. */

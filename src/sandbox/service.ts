@@ -231,9 +231,10 @@ export class Service {
       this.#broken.push({ rule: 'second paid create for one session', detail: sessionId });
     }
     // The session state is reset, as documented: a new create replaces what the task showed before.
-    const task = this.#start('training', key, { taskId: sessionId, sessionId, name });
+    const { chargeAt, createTask } = this.#profile;
+    const taskId = createTask === 'session' ? sessionId : this.#uuid('task');
+    const task = this.#start('training', key, { taskId, sessionId, name });
     session.trainings.push(task);
-    const { chargeAt } = this.#profile;
     if (chargeAt === 'send') this.#charge('create', task);
     this.#run(
       task,
@@ -279,7 +280,7 @@ export class Service {
     }
     const session = this.#sessions.get(taskId);
     if (session?.key !== key) return undefined;
-    const ended = session.trainings.findLast(hasEnded);
+    const ended = session.trainings.filter((one) => one.taskId === taskId).findLast(hasEnded);
     if (ended !== undefined || sessionBeforeCreate === '404') return ended;
     return { taskId, kind: 'training', key, createdAt: session.createdAt, state: 'success' };
   }

@@ -36,7 +36,7 @@ interface Grant {
   keyFingerprint: string;
   grantedAt: number;
   /** Set once a send under it was accepted. */
-  accepted?: { sentAt: number; acceptedAt: number };
+  accepted?: { sentAt: number; acceptedAt: number; taskId?: string };
   /** The last send under it is proved to have had no effect: another run may have it. */
   isRefuted?: boolean;
 }
@@ -164,7 +164,7 @@ export class AccountBook {
   }
 
   reportSend(report: ReportSend, now: number): void {
-    const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, outcome } = report;
+    const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, outcome, taskId } = report;
     const key = this.#key(keyFingerprint, now);
     if (key.sending?.workflowId === workflowId && key.sending.decision === decision) {
       delete key.sending;
@@ -186,7 +186,9 @@ export class AccountBook {
             key.forgottenBefore = Math.max(key.forgottenBefore, key.accepted.shift()?.sentAt ?? 0);
           }
         }
-        if (grant !== undefined) grant.accepted = { sentAt, acceptedAt };
+        if (grant !== undefined) {
+          grant.accepted = { sentAt, acceptedAt, ...(taskId === undefined ? {} : { taskId }) };
+        }
         break;
       }
       case 'not-accepted':

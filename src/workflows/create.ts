@@ -23,7 +23,7 @@ import {
 import { keepRecord } from './bookkeeping.js';
 import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
 import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
-import { now, REQUEST_TIMEOUT_MS } from './execution.js';
+import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
 import { Patience } from './patience.js';
 import type { Run } from './run.js';
 import { NEW_SESSION, spentSentence } from './sentences.js';
@@ -47,6 +47,14 @@ type Outcome =
   | { kind: 'corrected'; correction: Correction }
   /** The witnesses will not tell; the attention stays open. */
   | { kind: 'silent'; inquiry: Inquiry };
+
+/** Why the sending of create ends. */
+export type CreateEnd =
+  | { kind: 'accepted' }
+  /** A person changes something first. */
+  | { kind: 'corrected'; correction: Correction }
+  /** Files have no clips in the session that create belongs to by now; then it goes on by this decision. */
+  | { kind: 'upload-first'; decision: string };
 
 /** The asking after a create in doubt. */
 interface Inquiry {
@@ -78,13 +86,12 @@ export class Creates {
   }
 
   /**
-   * Sends create, and returns when it is accepted.
+   * Sends create, and returns when it is accepted, or when something is to be done first.
    *
    * @param decision what allows it to spend: `FIRST_DECISION` or the id of an attention.
-   * @returns the correction of a person that changes something first; undefined once create is accepted.
    * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
    */
-  async create(decision: string): Promise<Correction | undefined> {
+  async create(decision: string): Promise<CreateEnd> {
     const run = this.#run;
     let order = decision;
     const patience = new Patience(run, this.#parking, {
@@ -93,6 +100,9 @@ export class Creates {
       refused: (failure) => refusalPark(run, failure),
     });
     for (;;) {
+      // A session that was taken over: its clips are those of an earlier run, or must be made anew.
+      if (run.files.some(({ state }) => state === 'waiting'))
+        return { kind: 'upload-first', decision: order };
       await this.#parking.withinBudget(CREATE_CREDITS, 'create', false);
       const sent = await this.#sendOnce(order);
       const outcome = sent.kind === 'silent' ? await this.#ask(sent.inquiry, 'ever') : sent;
@@ -100,9 +110,9 @@ export class Creates {
         case 'silent':
           break;
         case 'accepted':
-          return undefined;
+          return { kind: 'accepted' };
         case 'corrected':
-          return outcome.correction;
+          return outcome;
         case 'not-sent':
           await patience.afterNotSent(outcome.why);
           break;
@@ -119,12 +129,12 @@ export class Creates {
             evidence: [outcome.why],
             options: ['retry', 'rename', 'newSession'],
           });
-          if (correction !== undefined) return correction;
+          if (correction !== undefined) return { kind: 'corrected', correction };
           break;
         }
         case 'refused': {
           const correction = await patience.afterRefusal(outcome.failure);
-          if (correction !== undefined) return correction;
+          if (correction !== undefined) return { kind: 'corrected', correction };
           break;
         }
       }
@@ -160,6 +170,8 @@ export class Creates {
   /** From the grant to the verdict. */
   async #sendOnce(decision: string): Promise<Outcome> {
     const run = this.#run;
+    // Until an answer says otherwise it is the session.
+    run.createTaskId = undefined;
     const grant = await this.#grant(decision);
     switch (grant.answer.kind) {
       case 'go': {
@@ -168,8 +180,9 @@ export class Creates {
         return CancellationScope.nonCancellable(() => this.#sendGranted(decision, grant, baseline));
       }
       case 'accepted': {
-        const { sessionId, decision: earlier, sentAt, acceptedAt } = grant.answer;
+        const { sessionId, decision: earlier, sentAt, acceptedAt, taskId } = grant.answer;
         this.#takeSession(sessionId);
+        run.createTaskId = taskId ?? sessionId;
         this.#attempt(earlier, sentAt);
         this.#accepted(
           earlier,
@@ -299,7 +312,7 @@ export class Creates {
           grantedRunId: runId,
         },
       );
-      return await this.#conclude(attempt, baseline.status, `create was accepted as task ${taskId}`);
+      return await this.#conclude(attempt, baseline.status, `create was accepted as task ${taskId}`, taskId);
     } catch (error) {
       // A create was ordered, so what is not understood is a doubt, and no reason to end.
       const failure = provenFailure(error) ?? unexplained(error);
@@ -307,7 +320,7 @@ export class Creates {
       const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
       if (answer !== undefined) {
         const proof = `create was accepted as task ${answer.taskId}; its worker was lost just after`;
-        return await this.#conclude(attempt, baseline.status, proof);
+        return await this.#conclude(attempt, baseline.status, proof, answer.taskId);
       }
       // Another worker's clock says when a request that nobody saw the end of must have ended.
       const sentBy = failure.isWorkerLost ? notAfter + timeoutMs : Date.now();
@@ -315,11 +328,28 @@ export class Creates {
     }
   }
 
-  async #conclude(attempt: CreateAttempt, before: SessionStatus, proof: string): Promise<Outcome> {
-    this.before = before;
+  /** @param taskId what create answered with; documented to be the session (mountsea-api, section 2). */
+  async #conclude(
+    attempt: CreateAttempt,
+    before: SessionStatus,
+    proof: string,
+    taskId = this.#run.session.sessionId,
+  ): Promise<Outcome> {
+    const run = this.#run;
+    const isOther = taskId !== run.session.sessionId;
+    run.createTaskId = taskId;
+    if (isOther)
+      run.tell(`Create was answered with the task ${taskId} instead of its session: it is asked for that.`);
+    // What the session showed before says nothing of another task.
+    this.before = isOther ? undefined : before;
     // What an earlier send may have cost stays in the receipt; this session's story goes on from here.
     this.#doubts = [];
-    await this.#report(attempt.decision, Date.parse(attempt.sentAt), 'accepted');
+    await this.#report(
+      attempt.decision,
+      Date.parse(attempt.sentAt),
+      'accepted',
+      isOther ? taskId : undefined,
+    );
     this.#accepted(attempt.decision, [proof]);
     return { kind: 'accepted' };
   }
@@ -497,7 +527,12 @@ export class Creates {
     );
   }
 
-  async #report(decision: string, sentAt: number, outcome: ReportSend['outcome']): Promise<void> {
+  async #report(
+    decision: string,
+    sentAt: number,
+    outcome: ReportSend['outcome'],
+    taskId?: string,
+  ): Promise<void> {
     const { keyFingerprint, sessionId } = this.#run.session;
     await this.#run.activities.reportSend(`create: ${outcome}`, {
       decision,
@@ -505,6 +540,7 @@ export class Creates {
       outcome,
       keyFingerprint,
       sessionId,
+      ...optional('taskId', taskId),
     });
   }
 

@@ -39,7 +39,7 @@ export async function awaitModel(
   for (let old = before; ;) {
     const since = Date.now();
     const known = old;
-    const watch = poller.watch('training', run.session.sessionId, (outcome) =>
+    const watch = poller.watch('training', run.createTaskId ?? run.session.sessionId, (outcome) =>
       judgeTraining(outcome, run.name, known, Date.now() - since > run.ms(STALE_MS)),
     );
     let settled;

@@ -250,6 +250,7 @@ export class Run extends Execution<Phase> {
       origin: this.input.origin,
       ...optional('keyFingerprint', this.#session?.keyFingerprint),
       ...optional('sessionId', this.sessionId),
+      ...(this.createTaskId === this.sessionId ? {} : optional('createTaskId', this.createTaskId)),
       ...optional('modelId', this.modelId),
       end: hasEnded ? end[phase] : 'open',
       sources: this.files.flatMap(({ number, label, sha256, state }) => {

@@ -39,9 +39,14 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
       step ??= await uploadAll(run, poller, parking);
       if (step === undefined) {
         run.enter('creating', 'Sends create (100 credits).');
-        step = await creates.create(decision);
+        const end = await creates.create(decision);
+        if (end.kind === 'upload-first') {
+          decision = end.decision;
+          continue;
+        }
+        step = end.kind === 'corrected' ? end.correction : 'accepted';
       }
-      if (step === undefined || step === 'accepted') {
+      if (step === 'accepted') {
         const end = await train(run, poller, parking, creates, charges);
         if (end.kind === 'model') return await finish(run, charges, end.modelId);
         step = undefined;
@@ -88,7 +93,7 @@ async function train(
   creates: Creates,
   charges: ChargeWatch,
 ): ReturnType<typeof awaitModel> {
-  run.createTaskId = run.session.sessionId;
+  run.createTaskId ??= run.session.sessionId;
   run.enter('training', `Mountsea trains; task ${run.createTaskId}.`);
   let hasEnded = false;
   charges

@@ -55,6 +55,43 @@ function uploadsOf(name: string): string[] {
     .filter((url) => url.includes(mark));
 }
 
+/** The history, and when sends of create were scheduled in it. */
+async function sendsOf({ handle }: Training): Promise<{ all: HistoryEvent[]; sends: HistoryEvent[] }> {
+  const { events } = await handle.fetchHistory();
+  const all = events ?? [];
+  const sends = all.filter(
+    ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === 'submitTraining',
+  );
+  return { all, sends };
+}
+
+/** Waits until create was sent a second time and that has failed. */
+async function secondSend(training: Training): ReturnType<typeof sendsOf> {
+  return waitUntil('create was sent a second time', async () => {
+    const { all, sends } = await sendsOf(training);
+    const [, second] = sends;
+    const hasFailed = all.some(
+      ({ activityTaskFailedEventAttributes: task }) =>
+        String(task?.scheduledEventId) === String(second?.eventId),
+    );
+    return second !== undefined && hasFailed && { all, sends };
+  });
+}
+type HistoryEvent = NonNullable<Awaited<ReturnType<Training['handle']['fetchHistory']>>['events']>[number];
+
+/** What the button does. */
+async function reset({ handle }: Training, boundary: HistoryEvent | undefined): Promise<TrainedModel> {
+  const { client } = rig;
+  await client.workflowService.resetWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId: handle.workflowId, runId: (await handle.describe()).runId },
+    reason: 'a test',
+    ...(boundary?.eventId ? { workflowTaskFinishEventId: boundary.eventId } : {}),
+    requestId: randomUUID(),
+  });
+  return (await client.workflow.getHandle(handle.workflowId).result()) as TrainedModel;
+}
+
 async function parked(training: Training, kind: AttentionKind): Promise<Attention> {
   const { attention } = await training.until(`it parks: ${kind}`, (seen) => seen.attention?.kind === kind);
   if (attention === undefined) throw new Error('unreachable');
@@ -69,18 +106,7 @@ describe('a reset', () => {
       onCreateOf(name, { kind: 'late', afterMs: 200_000 }, { nth: 2 }),
     ]);
     const training = await rig.train({ name });
-    const { all, sends } = await waitUntil('create was sent a second time', async () => {
-      const { events } = await training.handle.fetchHistory();
-      const scheduled = (events ?? []).filter(
-        ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === 'submitTraining',
-      );
-      const [, second] = scheduled;
-      const hasFailed = (events ?? []).some(
-        ({ activityTaskFailedEventAttributes: task }) =>
-          String(task?.scheduledEventId) === String(second?.eventId),
-      );
-      return second !== undefined && hasFailed && { all: events ?? [], sends: scheduled };
-    });
+    const { all, sends } = await secondSend(training);
     const refused = all.find(
       ({ activityTaskFailedEventAttributes: task }) =>
         String(task?.scheduledEventId) === String(sends[0]?.eventId),
@@ -89,20 +115,33 @@ describe('a reset', () => {
       ({ eventId, workflowTaskCompletedEventAttributes: task }) =>
         Boolean(task) && Number(eventId) > Number(refused?.eventId),
     );
-    await rig.client.workflowService.resetWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: {
-        workflowId: training.handle.workflowId,
-        runId: (await training.handle.describe()).runId,
-      },
-      reason: 'a test',
-      ...(boundary?.eventId ? { workflowTaskFinishEventId: boundary.eventId } : {}),
-      requestId: randomUUID(),
-    });
-    const newest = rig.client.workflow.getHandle(training.handle.workflowId);
-    const result = (await newest.result()) as TrainedModel;
+    const result = await reset(training, boundary);
     expect(rows(result.sessionId, 'create')).toBe(1);
     expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+  });
+});
+
+describe('a reset to before a session was given up', () => {
+  it.concurrent('goes on in the new one, with the clips that are paid for there', async () => {
+    const name = 'given up, then reset';
+    rig.sandbox.addFaults([
+      onCreateOf(name, { kind: 'status', status: 422, body: { message: 'no' } }),
+      onCreateOf(name, { kind: 'status', status: 503 }, { nth: 2 }),
+    ]);
+    const training = await rig.train({ name, sources: rig.sourcesOf(name) });
+    const { id: attentionId } = await parked(training, 'create-rejected');
+    await training.correct({ attentionId, action: 'newSession' });
+    const { all, sends } = await secondSend(training);
+    const { sessionId } = await training.progress();
+    const before = all.findLast(
+      ({ eventId, workflowTaskCompletedEventAttributes: task }) =>
+        Boolean(task) && Number(eventId) < Number(sends[0]?.eventId),
+    );
+    const result = await reset(training, before);
+    expect(result.sessionId).toBe(sessionId);
+    expect(rows(sessionId, 'create')).toBe(1);
+    expect(result.clips).toHaveLength(8);
+    expect(uploadsOf(name)).toHaveLength(16);
   });
 });
 
@@ -358,6 +397,35 @@ it('a terminated training is gone on with without paying again for the uploads t
     expect(rows(sessionId, 'create')).toBe(1);
   } finally {
     await gate.close();
+  }
+});
+
+it('a create that answers with a task of its own is asked for that task, also after a reset', async () => {
+  const own = await createRig({ profile: { createTask: 'own' } });
+  try {
+    await own.startWorker();
+    const name = 'own task';
+    const release = own.hold({ name });
+    const training = await own.train({ name });
+    const { sessionId, createTaskId = '' } = await training.until(
+      'it trains',
+      ({ phase }) => phase === 'training',
+    );
+    expect(createTaskId).toBe(own.sandbox.report().sessions[0]?.trainings[0]?.taskId);
+    expect(createTaskId).not.toBe(sessionId);
+    const { all, sends } = await sendsOf(training);
+    const before = all.findLast(
+      ({ eventId, workflowTaskCompletedEventAttributes: task }) =>
+        Boolean(task) && Number(eventId) < Number(sends[0]?.eventId),
+    );
+    release();
+    const result = await reset(training, before);
+    expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+    expect(result.timeline.map(({ text }) => text)).toContainEqual(expect.stringContaining(createTaskId));
+    expect((await training.record())?.createTaskId).toBe(createTaskId);
+    expect(own.sandbox.report().ledger.filter(({ kind }) => kind === 'create')).toHaveLength(1);
+  } finally {
+    await own.close();
   }
 });
 
