@@ -22,7 +22,7 @@ export interface Doubt {
 export interface JudgementTimes {
   /** Least time after `sentBy` before "not accepted" can be said. */
   graceMs: number;
-  /** How much longer it is tried where only the busy ledger stands against it. */
+  /** How much longer it is tried where only the ledger stands against it, whose rows do not add up yet. */
   patienceMs: number;
   /** How far Mountsea's clock may be from ours. */
   skewMs: number;
@@ -40,6 +40,8 @@ export interface CreateQuestion {
   workflowId: string;
   sessionId: string;
   times: JudgementTimes;
+  /** The first look after the grace: patience begins there, since a machine that slept has missed nothing. */
+  lateSince?: number;
 }
 
 export type CreateVerdict =
@@ -90,8 +92,12 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
   if (ledger.kind === 'clear' && isNeverCreated(look.status, first.baseline?.status)) {
     return { kind: 'not-accepted', evidence: [...evidence, 'the grace is over'] };
   }
-  if (ledger.kind === 'busy' && look.at <= Math.max(over + times.patienceMs, ledger.until ?? 0)) {
-    return { kind: 'wait', evidence };
+  if (ledger.kind === 'busy') {
+    const { lateSince = over } = question;
+    // What becomes of other creates is told by their own rows and sessions, in a grace of theirs. While one comes after
+    // the other there is always one whose row may be either, so it takes a quiet moment, too.
+    const patience = ledger.isByOthers ? 2 * graceOf(question.account, times) : times.patienceMs;
+    if (look.at <= Math.max(over, lateSince) + patience) return { kind: 'wait', evidence };
   }
   return { kind: 'cannot-tell', evidence: [...evidence, 'the grace is over'] };
 }
@@ -197,8 +203,8 @@ export type LedgerOpinion =
   | { kind: 'accepted'; says: string; amount: number; rowId?: string }
   /** It is whole, charges show early, and none is ours. */
   | { kind: 'clear'; says: string }
-  /** It may be clear a moment later; at the latest after `until`, where that is known. */
-  | { kind: 'busy'; says: string; until?: number }
+  /** It may be clear a moment later; `isByOthers`: once it is known what became of other creates. */
+  | { kind: 'busy'; says: string; isByOthers: boolean }
   | { kind: 'silent'; says: string };
 
 interface OtherCreate extends Explainer {
@@ -232,7 +238,11 @@ export function judgeLedger(question: LedgerQuestion, first: Doubt): LedgerOpini
   }
   const count = `the ledger has ${ledger.creates.length} create row(s) of that time and none of ours`;
   const silent = (but: string): LedgerOpinion => ({ kind: 'silent', says: `${count}, but ${but}` });
-  const busy = (but: string): LedgerOpinion => ({ kind: 'busy', says: `${count}, but ${but}` });
+  const busy = (but: string, isByOthers = false): LedgerOpinion => ({
+    kind: 'busy',
+    says: `${count}, but ${but}`,
+    isByOthers,
+  });
   if (first.baseline !== undefined && first.baseline.ledger === undefined) {
     return silent('billing did not answer before the send');
   }
@@ -250,12 +260,7 @@ export function judgeLedger(question: LedgerQuestion, first: Doubt): LedgerOpini
   const latest = graceEnd(question) + times.skewMs;
   const spare = spareRows(charges, due);
   const isHidden = fresh.some((row) => row.at <= latest && spare.has(row));
-  if (isHidden) {
-    const pending = others.filter(({ isDue, from }) => !isDue && from <= latest);
-    const until = Math.max(...pending.map(({ sentAt }) => dueAt(sentAt, question)));
-    const opinion = busy('one of them may be ours, since other creates still wait for theirs');
-    return pending.length > 0 && opinion.kind === 'busy' ? { ...opinion, until } : opinion;
-  }
+  if (isHidden) return busy('one of them may be ours, since other creates still wait for theirs', true);
   return { kind: 'clear', says: `${count}; it is complete up to a balance of ${ledger.balance}` };
 }
 
@@ -285,7 +290,7 @@ function othersOf(question: LedgerQuestion, ledger: LedgerLook): OtherCreate[] {
 
 /** @returns undefined where accepted creates of others explain every row. */
 function judgeUnexplained(
-  { doubts, account, workflowId, times }: LedgerQuestion,
+  { account, workflowId, times }: LedgerQuestion,
   first: Doubt,
   ledger: LedgerLook,
   others: readonly OtherCreate[],
@@ -309,12 +314,10 @@ function judgeUnexplained(
   if (!account.isComplete) return silent(`${says}, but not all trainings are remembered`);
   if (left(charges, explainers) === 0) {
     // What became of those is about to be told by their own sessions.
-    const newest = Math.max(...doubtful.map(({ from }) => from + skewMs));
-    const until = newest + graceOf(account, times) + 2 * times.patienceMs;
     return {
       kind: 'busy',
       says: `${says}, but it may be that of ${doubtful.length} other doubtful create(s)`,
-      until: Math.min(until, graceEnd({ doubts, account, times }) + graceOf(account, times)),
+      isByOthers: true,
     };
   }
   const notOurs = charges.filter((one) => !isOurs(one));

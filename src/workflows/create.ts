@@ -65,6 +65,8 @@ interface Inquiry {
   since: number;
   /** Balance from which on the ledger must be whole. */
   anchor?: number;
+  /** The first look after the grace. */
+  lateSince?: number;
 }
 
 /** How far back an adopted session may have been opened where nobody knows; the ledger gives 90 days. */
@@ -458,7 +460,8 @@ export class Creates {
           sessionId: run.session.sessionId,
           times,
         };
-        const verdict = judgeCreate(question);
+        if (look.at > graceEnd(question)) inquiry.lateSince ??= look.at;
+        const verdict = judgeCreate({ ...question, ...optional('lateSince', inquiry.lateSince) });
         attention.evidence = verdict.evidence;
         for (const { decision } of this.#doubts) this.#explain(decision, verdict.evidence);
         if (verdict.kind === 'accepted') {

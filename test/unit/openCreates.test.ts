@@ -2,10 +2,17 @@
  * A ledger row names no training, so nobody may take one that a create of another training would explain, also one that
  * nobody has reported on yet.
  */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { NO_FACTS } from '../../src/contract/account.js';
 import type { CreateAttempt } from '../../src/contract/training.js';
 import { settleDoubt } from '../../src/money/receipt.js';
-import { acceptedDoubt, type Doubt, type JudgementTimes } from '../../src/money/verdict.js';
+import {
+  acceptedDoubt,
+  type Doubt,
+  judgeCreate,
+  type JudgementTimes,
+  UNKNOWN_TASK,
+} from '../../src/money/verdict.js';
 import { AccountBook, emptyAccount } from '../../src/workflows/accountBook.js';
 
 const KEY = '0a1b2c3d';
@@ -118,4 +125,58 @@ it('of several sends that one was accepted: by the date of its row', () => {
   const ledger = { since: 0, at: SENT_AT + 2 * MINUTE, balance: 0, creates, unidentified: 0, uploads };
   const look = { at: SENT_AT + 62 * MINUTE, status, ledger };
   expect(acceptedDoubt({ doubts, look, times: TIMES }, 'row')?.decision).toBe('first');
+});
+
+describe('while one create comes after the other', () => {
+  const never = { word: UNKNOWN_TASK, models: [] };
+  const sentBy = SENT_AT + MINUTE;
+  const grace = sentBy + TIMES.graceMs;
+  /** A create every two minutes, and the row of each is there after a moment. */
+  function verdictAt(at: number, lateSince: number, lastAt = at - MINUTE): string {
+    const sends = Array.from({ length: 60 }, (_, index) => SENT_AT + (2 * index - 10) * MINUTE).filter(
+      (time) => time <= lastAt,
+    );
+    const ledger = {
+      since: SENT_AT - 28 * MINUTE,
+      at,
+      balance: 0,
+      creates: sends.map((time) => ({ id: String(time), at: time + SECOND, amount: 100 })),
+      unidentified: 0,
+      isClosed: true,
+      uploads: { count: 0, total: 0, dearest: 0 },
+    };
+    const known = ledger.creates.filter((row) => row.at < SENT_AT);
+    const baseline = { at: SENT_AT, status: never, ledger: { ...ledger, at: SENT_AT, creates: known } };
+    const accepted = sends.map((sentAt) => ({
+      workflowId: `other ${sentAt}`,
+      sessionId: `of other ${sentAt}`,
+      keyFingerprint: KEY,
+      decision: 'first',
+      sentAt,
+      acceptedAt: sentAt,
+    }));
+    return judgeCreate({
+      doubts: [{ decision: 'first', sentAt: SENT_AT, sentBy, baseline }],
+      look: { at, status: never, ledger },
+      account: { ...NO_FACTS, accepted, charges: { areEarly: true, longestMs: 10 * SECOND } },
+      workflowId: 'ours',
+      sessionId: 'of ours',
+      times: TIMES,
+      lateSince,
+    }).kind;
+  }
+
+  it('asks on for two graces more, counted from the first look after the grace, before a person is asked', () => {
+    const first = grace + MINUTE;
+    expect(verdictAt(first + 2 * TIMES.graceMs, first)).toBe('wait');
+    expect(verdictAt(first + 2 * TIMES.graceMs + 1, first)).toBe('cannot-tell');
+    // A machine that slept for hours has missed nothing.
+    const slept = grace + 30 * MINUTE;
+    expect(verdictAt(slept + 2 * TIMES.graceMs, slept)).toBe('wait');
+  });
+
+  it('says that it was not accepted in the first quiet moment', () => {
+    const first = grace + MINUTE;
+    expect(verdictAt(first + 10 * MINUTE, first, first + 5 * MINUTE)).toBe('not-accepted');
+  });
 });
