@@ -7,17 +7,21 @@ import {
   CLOSE_TRAINING_UPDATE,
   type ClosedTraining,
   type CloseTraining,
+  REPORT_SEND_UPDATE,
+  type ReportSend,
   type SeenRow,
 } from '../contract/account.js';
 import type { LedgerLook } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
-import type { CreateAttempt, Receipt } from '../contract/training.js';
+import { CREATE_CREDITS, type CreateAttempt, type Receipt } from '../contract/training.js';
 import { applyClosed, createReceipt, settleDoubt } from '../money/receipt.js';
-import { type JudgementTimes, ledgerSince } from '../money/verdict.js';
+import { type JudgementTimes, ledgerSince, shownOfSend } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { lookAtLedger } from './readWitnesses.js';
+import { lookAtLedger, sessionStatus } from './readWitnesses.js';
+
+const TIMEOUT_MS = 30_000;
 
 export interface SettleReceiptInput extends JudgementTimes {
   record: TrainingRecord;
@@ -44,12 +48,20 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     lastLook,
     ...times
   }: SettleReceiptInput): Promise<SettledReceipt> {
-    const { origin, keyFingerprint, workflowId, receipt } = record;
+    const { origin, keyFingerprint, workflowId } = record;
     requireOrigin(origin, affinity().origin);
-    const open = receipt.create.attempts.filter(isOpen);
+    const attempts = structuredClone(record.receipt.create.attempts);
+    await askSession(record, attempts, times);
+    const receiptNow = (): Receipt => ({
+      ...record.receipt,
+      create: createReceipt(attempts, record.receipt.create.sends),
+    });
+    const open = attempts.filter(isOpen);
     const [first] = open;
     const newest = open.at(-1);
-    if (first === undefined || newest === undefined || keyFingerprint === undefined) return { receipt };
+    if (first === undefined || newest === undefined || keyFingerprint === undefined) {
+      return { receipt: record.receipt };
+    }
     const key = { origin, keyFingerprint };
     const since = ledgerSince(Date.parse(first.sentAt), times);
     const doubtful = open.find(({ verdict }) => verdict === 'unknown');
@@ -58,7 +70,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       since,
       ...(doubtful?.balanceBefore === undefined ? {} : { anchor: doubtful.balanceBefore }),
     });
-    if (ledger === undefined) return { receipt };
+    if (ledger === undefined) return { receipt: receiptNow() };
     const closed = await updateAccount<ClosedTraining>(accountWorkflowId, CLOSE_TRAINING_UPDATE, {
       workflowId,
       runId: '',
@@ -67,7 +79,6 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       skewMs: times.skewMs,
       bookingMs: times.bookingMs,
     } satisfies CloseTraining);
-    const attempts = structuredClone(receipt.create.attempts);
     applyClosed(attempts, closed);
     const account = await askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
     const look = { at: ledger.at, ledger };
@@ -75,10 +86,52 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const latest = Date.parse(newest.sentBy ?? newest.sentAt) + times.bookingMs + times.skewMs;
     const ids = ledger.creates.filter(({ at }) => at <= latest).map(({ id }) => id);
     return {
-      receipt: { ...receipt, create: createReceipt(attempts, receipt.create.sends) },
+      receipt: receiptNow(),
       look: { at: ledger.at, ids },
     };
   };
+
+  /**
+   * A training that was terminated or given up asks no more what became of its last create, but its session may show it.
+   * Told to the account workflow, it also leaves the creates of others one doubt less. Changes the attempt.
+   */
+  async function askSession(
+    { sessionId, keyFingerprint, workflowId }: TrainingRecord,
+    attempts: CreateAttempt[],
+    times: JudgementTimes,
+  ): Promise<void> {
+    const newest = attempts.at(-1);
+    if (newest?.verdict !== 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
+    // Somebody who went on with the session has creates of his own there.
+    const { session } = await askAccount(accountWorkflowId, {
+      workflowId,
+      keyFingerprint,
+      since: Date.now(),
+    });
+    if (session?.sessionId !== sessionId) return;
+    const signal = cancellationSignal();
+    // A session that does not answer is silent here; there is another look.
+    const status = await sessionStatus(mountsea, sessionId, { signal, timeoutMs: TIMEOUT_MS }).catch(
+      () => undefined,
+    );
+    if (status === undefined) return;
+    const sentAt = Date.parse(newest.sentAt);
+    const shown = shownOfSend(status, sentAt, attempts.length > 1, times);
+    if (shown === undefined) return;
+    await updateAccount<null>(accountWorkflowId, REPORT_SEND_UPDATE, {
+      workflowId,
+      runId: '',
+      sessionId,
+      keyFingerprint,
+      decision: newest.decision,
+      sentAt,
+      outcome: 'accepted',
+    } satisfies ReportSend);
+    newest.verdict = 'charged';
+    newest.credits = CREATE_CREDITS;
+    newest.provisional = true;
+    newest.evidence = [shown, `${CREATE_CREDITS} credits is the documented price`];
+  }
 }
 
 /**

@@ -147,13 +147,27 @@ function shownWithoutBaseline(
   { look: { status }, account, workflowId, times }: CreateQuestion,
   doubt: Doubt,
 ): string | undefined {
-  const { word, createdAt } = status;
-  if (doubt.baseline !== undefined) return undefined;
-  if (!WORDS_OF_A_CREATE.has(word) && !WORDS_OF_AN_END.has(word)) return undefined;
+  if (doubt.baseline !== undefined || status.models.length > 0) return undefined;
   const hasEarlier = account.accepted.some(({ workflowId: owner }) => owner === workflowId);
+  return shownOfSend(status, doubt.sentAt, hasEarlier, times);
+}
+
+/**
+ * What in the status of a session tells that a send was accepted, where nobody looked before it.
+ *
+ * @param hasEarlier another create of this training may be what is shown: then only its date tells them apart.
+ */
+export function shownOfSend(
+  { word, createdAt, models }: SessionStatus,
+  sentAt: number,
+  hasEarlier: boolean,
+  { skewMs }: Pick<JudgementTimes, 'skewMs'>,
+): string | undefined {
+  if (models.length === 0 && !WORDS_OF_A_CREATE.has(word) && !WORDS_OF_AN_END.has(word)) return undefined;
   const began = createdAt === undefined ? undefined : timeOf(createdAt);
-  const isOfDoubt = began === undefined ? !hasEarlier : !hasEarlier || began >= doubt.sentAt - times.skewMs;
-  return isOfDoubt ? causedByCreate(word) : undefined;
+  const isOfSend = !hasEarlier || (began !== undefined && began >= sentAt - skewMs);
+  if (!isOfSend) return undefined;
+  return models[0] === undefined ? causedByCreate(word) : `the session has the model ${models[0].modelId}`;
 }
 
 /** Another training had this session, and its create was accepted. */

@@ -472,4 +472,24 @@ describe('the record of a training that is terminated', () => {
     expect([status, record?.end]).toEqual(['terminated', 'failed']);
     await settled(training);
   });
+
+  it('learns from its session what became of a create that was out', async () => {
+    const name = 'out when terminated';
+    own.sandbox.setProfile({ ledgerLagMs: 1e9 });
+    own.sandbox.addFaults([onCreateOf(name, { kind: 'slow', delayMs: 3_000 })]);
+    const training = await own.train({ name });
+    await waitUntil('create has arrived', () =>
+      own.sandbox
+        .report()
+        .sessions.some(({ trainings }) => trainings.some((created) => created.name === name)),
+    );
+    await training.handle.terminate('a test');
+    await new Trainings(own.client).look(training.handle.workflowId);
+    const { receipt } = await waitUntil('it is known', async () => {
+      const record = await training.record();
+      return record?.end === 'failed' && record.receipt.create.verdict === 'charged' && record;
+    });
+    expect(receipt.create).toMatchObject({ credits: 100, sends: 1 });
+    expect(receipt.create.evidence.join()).toContain('session');
+  });
 });
