@@ -270,6 +270,7 @@ const result = schemaOf<
       clips: z.array(clip),
       receipt,
       timeline: z.array(timelineEntry).meta({ description: 'Empty where only the record is left.' }),
+      songId: optionalText.meta({ description: 'Of the song of `--try`.' }),
       startedAt: time,
       finishedAt: time,
     })

@@ -147,6 +147,11 @@ export interface SongFailureDetails {
   timeline: TimelineEntry[];
 }
 
+/** Workflow id of the song that is ordered together with a model: the same however often the training is reset. */
+export function songIdOf(trainingWorkflowId: string): string {
+  return `${trainingWorkflowId}-song`;
+}
+
 /** A short workflow by which a client, which has no key, asks a worker what it must know before it orders a song. */
 export const READ_SONG_TERMS_WORKFLOW = 'readSongTerms';
 

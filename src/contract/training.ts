@@ -2,6 +2,7 @@
  * Contract: what goes into a training and what comes out. Read by every process; imports nothing but this room.
  * Everything here is stored in Temporal's history, so a field added later must be optional.
  */
+import type { SongRequest } from './song.js';
 import type { NotifyTarget } from './notification.js';
 
 /** What becomes of the training when a file has used up its tries. `ask` parks it for a person. */
@@ -109,8 +110,18 @@ export interface TrainCustomModelInput extends TrainingOptions {
   session?: AdoptedSession;
   /** Absolute path that the worker keeps current (`--save`); only the worker that `TUNESMITH_HOME` started writes files. */
   saveFile?: string;
+  /** A song with the model when it is ready (`--try`): a workflow of its own, which outlives the training. */
+  song?: TrySong;
   /** Who is told by a signed webhook when it is done, needs a person, or ended otherwise (`--notify`). */
   notify?: NotifyTarget;
+}
+
+/** A song that is ordered together with its model. */
+export interface TrySong {
+  /** Without the model, which is not there yet. */
+  request: Omit<SongRequest, 'model'>;
+  /** Price that the budget counts with, credits. Default `GENERATE_CREDITS`. */
+  credits?: number;
 }
 
 /** A session that another training, or another program, opened. */
@@ -206,6 +217,8 @@ export interface TrainedModel {
   clips: Clip[];
   receipt: Receipt;
   timeline: TimelineEntry[];
+  /** Workflow id of the song that was ordered with it. */
+  songId?: string;
   /** ISO 8601. */
   startedAt: string;
   finishedAt: string;

@@ -72,7 +72,7 @@ export interface StartOutcome {
 
 /** The options of a start, as the memo keeps them. */
 type StoredOptions = TrainingOptions &
-  Pick<TrainCustomModelInput, 'saveFile'> & {
+  Pick<TrainCustomModelInput, 'saveFile' | 'song'> & {
     /** Label of the receiver: its URL may hold a secret. */
     notify?: string;
   };
@@ -478,6 +478,7 @@ function optionsOf(input: TrainCustomModelInput): StoredOptions {
     ...(Object.fromEntries(given) as TrainingOptions),
     ...(input.saveFile === undefined ? {} : { saveFile: input.saveFile }),
     ...(input.notify === undefined ? {} : { notify: input.notify.label }),
+    ...(input.song === undefined ? {} : { song: input.song }),
   };
 }
 
@@ -487,6 +488,10 @@ function foundOf({ workflowId, isOpen, options }: Known, input: TrainCustomModel
     how: isOpen ? 'attached' : 'found',
     ignored: [
       ...differences(input, options),
+      ...(input.song === undefined ||
+      JSON.stringify(input.song.request) === JSON.stringify(options.song?.request)
+        ? []
+        : ['try']),
       ...(input.notify === undefined || input.notify.label === options.notify ? [] : ['notify']),
     ],
     savesElsewhere: input.saveFile !== options.saveFile,

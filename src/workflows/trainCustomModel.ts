@@ -2,10 +2,21 @@
  * Workflow sandbox: how a custom model is trained, from top to bottom. Deterministic: no clock, no I/O, no module state.
  * The helpers beside it carry the details; docs/architecture.md draws how they fit together.
  */
-import { allHandlersFinished, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  ParentClosePolicy,
+  startChild,
+  WorkflowIdReusePolicy,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { FIRST_DECISION } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType } from '../contract/failures.js';
+import { GENERATE_SONG_WORKFLOW, type GenerateSongInput, songIdOf } from '../contract/song.js';
 import type { TrainCustomModelInput, TrainedModel } from '../contract/training.js';
 import { applyCorrection, ChargeWatch, closeBooks, keepRecord, openSession } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
@@ -126,6 +137,7 @@ async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<
 
   run.enter('done', `Model ${modelId} is ready.`);
   await keepRecord(run);
+  const songId = await orderSong(run, modelId);
   await run.notifyEnd();
   await condition(allHandlersFinished);
 
@@ -137,9 +149,44 @@ async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<
     clips: run.clips,
     receipt: run.receipt,
     timeline: run.timeline,
+    ...(songId === undefined ? {} : { songId }),
     startedAt: run.startedAt,
     finishedAt: now(),
   };
+}
+
+/**
+ * Starts the song of `--try`. Its id is of the training's, so that a training that is reset starts no second one; it goes
+ * on by itself when this training has ended.
+ */
+async function orderSong(run: Run, modelId: string): Promise<string | undefined> {
+  const { song, origin, timeScale } = run.input;
+  if (song === undefined) return undefined;
+  const { workflowId } = workflowInfo();
+  const songId = songIdOf(workflowId);
+  const input: GenerateSongInput = {
+    origin,
+    request: { ...song.request, model: modelId },
+    modelName: run.name,
+    ...(song.credits === undefined ? {} : { credits: song.credits }),
+    ...(run.parkForMs === undefined ? {} : { parkForMs: run.parkForMs }),
+    ...(timeScale === undefined ? {} : { timeScale }),
+    // What the training left of the budget that both were ordered with.
+    ...(run.maxCredits === undefined ? {} : { maxCredits: Math.max(0, run.maxCredits - run.mostSpent) }),
+  };
+  try {
+    await startChild(GENERATE_SONG_WORKFLOW, {
+      workflowId: songId,
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: `A song with ${run.name}`.slice(0, 190),
+    });
+    run.tell(`Ordered the song ${songId}.`);
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  return songId;
 }
 
 function requireEnoughSources(run: Run): void {

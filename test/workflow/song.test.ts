@@ -150,23 +150,56 @@ describe('a request whose answer is lost', () => {
   });
 });
 
+/** What the button of the Web UI does, to the last boundary or the first. */
+async function reset(workflowId: string, to: 'first' | 'last'): Promise<void> {
+  const handle = rig.client.workflow.getHandle(workflowId);
+  const { runId } = await handle.describe();
+  const { events } = await handle.fetchHistory();
+  const boundaries = (events ?? []).filter(({ workflowTaskCompletedEventAttributes: task }) => task);
+  const eventId = boundaries.at(to === 'first' ? 0 : -1)?.eventId;
+  if (eventId === undefined || eventId === null) throw new Error('No boundary.');
+  await rig.client.workflowService.resetWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId, runId },
+    reason: 'a test',
+    workflowTaskFinishEventId: eventId,
+    requestId: randomUUID(),
+  });
+}
+
 describe('a song that is reset in the Web UI', () => {
   it('to its beginning goes on with the task that is paid for', async () => {
     const song = await startSong(rig);
     const first = await song.handle.result();
-    const { runId, workflowId } = await song.handle.describe();
-    const { events } = await song.handle.fetchHistory();
-    const boundary = (events ?? []).find(({ workflowTaskCompletedEventAttributes: task }) => task)?.eventId;
-    if (boundary === undefined) throw new Error('No boundary.');
-    await rig.client.workflowService.resetWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: { workflowId, runId },
-      reason: 'a test',
-      workflowTaskFinishEventId: boundary,
-      requestId: randomUUID(),
-    });
-    const again: unknown = await rig.client.workflow.getHandle(workflowId).result();
+    await reset(song.handle.workflowId, 'first');
+    const again: unknown = await rig.client.workflow.getHandle(song.handle.workflowId).result();
     expect(again).toMatchObject({ taskId: first.taskId, receipt: { generate: { sends: 1 } } });
     expect(paid()).toEqual([40]);
   });
 });
+
+describe('a song that is ordered with its model', () => {
+  it('is made when the model is ready, by itself, and once also where the training is reset', async () => {
+    const training = await rig.train({
+      song: { request: { prompt: 'la', title: 'First' } },
+      maxCredits: 200,
+    });
+    const { modelId, songId = '' } = await training.handle.result();
+    expect(songId).toBe(`${training.handle.workflowId}-song`);
+    const song: unknown = await rig.client.workflow.getHandle(songId).result();
+    expect(song).toMatchObject({ model: modelId, modelName: training.input.name, clips: [{}, {}] });
+    // 8 uploads at 5 and create leave 60 of 200.
+    expect(await inputOf(songId)).toMatchObject({ maxCredits: 60 });
+
+    await reset(training.handle.workflowId, 'first');
+    const again: unknown = await rig.client.workflow.getHandle(training.handle.workflowId).result();
+    expect(again).toMatchObject({ modelId, songId });
+    expect(rig.sandbox.report().requests.counts).toMatchObject({ create: 1, generate: 1 });
+  });
+});
+
+async function inputOf(workflowId: string): Promise<unknown> {
+  const { events } = await rig.client.workflow.getHandle(workflowId).fetchHistory();
+  const started = events?.[0]?.workflowExecutionStartedEventAttributes;
+  return JSON.parse(Buffer.from(started?.input?.payloads?.[0]?.data ?? []).toString('utf8'));
+}
