@@ -9,6 +9,7 @@ import {
   describeMismatch,
   ensureBackground,
   findBackground,
+  isStillThere,
 } from '../temporal/background.js';
 import {
   configuredAddress,
@@ -34,6 +35,8 @@ export interface Connection {
   isOwn: boolean;
   /** Of our own server: whose work its worker does; absent where it has none. */
   worker?: Affinity;
+  /** False: what answers there is no longer the server that was connected to. */
+  isCurrent(): boolean;
   /** Page of a run in the Web UI; undefined where the UI's address is not known. */
   uiOf(workflowId: string, runId: string): string | undefined;
   close(): Promise<void>;
@@ -76,6 +79,7 @@ export function connectionOf(client: Client): Connection {
     songs: new Songs(client),
     account: new Account(client),
     isOwn: false,
+    isCurrent: () => true,
     uiOf: () => undefined,
     close: () => Promise.resolve(),
   };
@@ -106,6 +110,7 @@ async function connectConfigured(
     account: new Account(opened.client),
     address,
     isOwn: false,
+    isCurrent: () => true,
     uiOf: (workflowId, runId) =>
       isCloud ? runPage('https://cloud.temporal.io', address.namespace, workflowId, runId) : undefined,
     close: () => opened.close(),
@@ -155,6 +160,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
     account: new Account(opened.client),
     address,
     isOwn: true,
+    isCurrent: () => isStillThere(settings, background),
     ...(background.worker === undefined ? {} : { worker: background.worker }),
     uiOf: (workflowId, runId) => runPage(background.uiUrl, address.namespace, workflowId, runId),
     close: () => opened.close(),

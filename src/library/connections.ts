@@ -26,8 +26,9 @@ export class Connections {
   }
 
   /** @returns undefined where there is no server and no state, and so nothing to look at. */
-  get(): Promise<Connection | undefined> {
-    return (this.#current ??= this.#open({ purpose: 'if-state' }));
+  async get(): Promise<Connection | undefined> {
+    const connection = await (this.#current ??= this.#open({ purpose: 'if-state' }));
+    return connection?.isCurrent() === false ? this.again(connection) : connection;
   }
 
   /**
@@ -41,7 +42,7 @@ export class Connections {
     // Asked each time: our own server may have ended since, or have come back without a worker.
     const next = await this.#open({ purpose: 'train', ...wants });
     if (next === undefined) throw new Error('A server that can train is always there.');
-    if (before?.address !== undefined && addressOf(before) === addressOf(next)) {
+    if (before?.address !== undefined && before.isCurrent() && addressOf(before) === addressOf(next)) {
       // Somebody may be following through it.
       await next.close();
       return before;

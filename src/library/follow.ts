@@ -15,6 +15,8 @@ export interface Looked {
 export interface LooksOptions<S extends Looked = Snapshot> {
   /** One look. May throw when the connection is gone. */
   look: () => Promise<S>;
+  /** False: what answers is no longer the server of the training. Default: always true. */
+  isCurrent?: () => boolean;
   /** Makes a new connection, and brings our own server back; throws where that fails. */
   reconnect: () => Promise<void>;
   /** The server is our own: a worker that does not answer may be gone while its server lives on. */
@@ -70,9 +72,10 @@ export async function* looks<S extends Looked>(options: LooksOptions<S>): AsyncG
 }
 
 async function lookOrReconnect<S extends Looked>(options: LooksOptions<S>): Promise<S | undefined> {
-  const { noun = 'training', look, note } = options;
+  const { noun = 'training', look, note, isCurrent = (): boolean => true } = options;
   try {
-    return await look();
+    if (isCurrent()) return await look();
+    note(`The Temporal server has ended; the ${noun} is safe. Trying to reach it again…`);
   } catch (error) {
     if (!isConnectionLost(error)) throw error;
     note(`The Temporal server does not answer; the ${noun} is safe. Trying to reach it again…`);

@@ -71,6 +71,7 @@ export class Training {
           connection = (await connections.again(connection)) ?? connection;
         },
         isOwn: connections.isOwn,
+        isCurrent: () => connection.isCurrent(),
         note: notice,
         signal: signal ?? new AbortController().signal,
         workerCommand: '`tunesmith worker`',

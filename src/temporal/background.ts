@@ -86,6 +86,15 @@ export async function findBackground({ home }: Pick<Settings, 'home'>): Promise<
 }
 
 /**
+ * Whether what answers at its address is still the server that was found. Its port may be another one's by now, which knows
+ * nothing of our trainings.
+ */
+export function isStillThere({ home }: Pick<Settings, 'home'>, { pid }: Pick<Background, 'pid'>): boolean {
+  const record = readLock(home);
+  return record?.phase === 'ready' && record.node.pid === pid && isRunning(record.server);
+}
+
+/**
  * Attaches to the running server of this home, or starts it and waits until it is up. Of many commands at once one
  * starts it and the others attach.
  * @throws an Error with the reason where it does not come up.

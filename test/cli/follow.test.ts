@@ -100,6 +100,21 @@ describe('following', () => {
     expect(followed.reconnects()).toBe(2);
   });
 
+  it('asks nothing of a server that took the place of its own', async () => {
+    let isCurrent = false;
+    const followed = options([], {
+      isOwn: true,
+      isCurrent: () => isCurrent,
+      look: () => (isCurrent ? Promise.resolve(snapshotOf('completed')) : Promise.reject(new Error('asked'))),
+      reconnect: () => {
+        isCurrent = true;
+        return Promise.resolve();
+      },
+    });
+    expect((await follow(followed)).exit).toBe(0);
+    expect(followed.notes).toEqual([expect.stringContaining('has ended')]);
+  });
+
   it('says that no worker answers, and looks after our own server then', async () => {
     const silent = snapshotOf('running', { isLive: false });
     const own = options([silent, silent, snapshotOf('completed')], { isOwn: true });

@@ -204,6 +204,18 @@ describe('its examples', () => {
       expect(stderr).toMatch(/Web UI: http:\/\/127\.0\.0\.1:\d+/);
       const models = await run('npx', ['--no-install', 'tunesmith', 'models', '--json'], { env });
       expect(models.stdout).toContain(stdout.trim());
+      // A client that outlives the server brings it back, wherever that listens then.
+      const script = `
+        import { execFileSync } from 'node:child_process';
+        import { TrainingClient } from 'tunesmith';
+        const client = new TrainingClient();
+        const before = await client.list();
+        execFileSync('npx', ['--no-install', 'tunesmith', 'down']);
+        console.log(before.length, (await client.list()).length);
+        await client.close();
+      `;
+      const twice = await run(process.execPath, ['--input-type=module', '-e', script], { env });
+      expect(twice.stdout).toBe('1 1\n');
     } finally {
       await run('npx', ['--no-install', 'tunesmith', 'down'], { env });
     }

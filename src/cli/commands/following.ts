@@ -147,6 +147,7 @@ export async function followTo(
       current = next;
     },
     isOwn: connected.isOwn,
+    isCurrent: () => current.isCurrent(),
     waitMs: flags.wait === undefined ? undefined : Math.max(0, until - Date.now()),
     workerCommand: `${program} worker`,
   });

@@ -71,6 +71,7 @@ export async function followSong(
         current = next;
       },
       isOwn: connected.isOwn,
+      isCurrent: () => current.isCurrent(),
       show,
       interrupted: interrupted.signal,
       waitMs: flags.wait,
