@@ -27,7 +27,7 @@ const ZSH = `#compdef tunesmith
 _tunesmith() {
   local -a candidates
   local line files tab=$'\\t'
-  for line in "\${(@f)$(command tunesmith __complete zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+  for line in "\${(@f)$(command tunesmith __complete zsh -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null)}"; do
     case $line in
       '') ;;
       :files) files=1 ;;
@@ -43,10 +43,10 @@ if [[ $funcstack[1] == _tunesmith ]]; then _tunesmith "$@"; else compdef _tunesm
 const FISH = `function __tunesmith_complete
     set -l words (commandline -opc)
     set -e words[1]
-    set -l current (commandline -ct)
+    set -l current (string unescape -- (string replace -r '^["\\']' '' -- (commandline -ct)))
     for line in (command tunesmith __complete fish -- $words "$current" 2>/dev/null)
         if test "$line" = :files
-            __fish_complete_path "$current"
+            __fish_complete_path (commandline -ct)
         else
             echo $line
         end

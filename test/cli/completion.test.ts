@@ -159,5 +159,8 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
     const out = execFileSync('fish', ['--no-config', '-c', script], { env, encoding: 'utf8' });
     expect(out).toBe('Night Drive\tuploading\n');
     expect(asked()).toEqual(['__complete', 'fish', '--', 'watch', '--json', 'Ni']);
+    const quoted = script.replace('--json Ni', '"Night Dr');
+    execFileSync('fish', ['--no-config', '-c', quoted], { env });
+    expect(asked()).toEqual(['__complete', 'fish', '--', 'watch', 'Night Dr']);
   });
 });
