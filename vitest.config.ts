@@ -18,7 +18,7 @@ export default defineConfig({
           ...shared,
           name: 'alone',
           include: [
-            'test/{unit,money,mountsea,sandbox,compose,cli,activities,preflight}/**/*.test.ts',
+            'test/{unit,money,mountsea,sandbox,compose,cli,activities,preflight,staging}/**/*.test.ts',
             'test/chaos/{audit,plan}.test.ts',
           ],
         },

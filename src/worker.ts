@@ -9,6 +9,7 @@ import { createActivities } from './activities/index.js';
 import type { Affinity } from './contract/affinity.js';
 import { createMountsea } from './mountsea/client.js';
 import { recordTo } from './mountsea/recording.js';
+import { WorkerStaging } from './staging/workerStaging.js';
 import { configuredAddress, type TemporalAddress } from './temporal/connection.js';
 import type { Mountsea } from './mountsea/types.js';
 import type { RunningWorker } from './temporal/host.js';
@@ -44,7 +45,7 @@ export interface WorkOptions {
   settings?: Settings;
   /** Keep redacted exchanges with the API in this folder. */
   recordDir?: string;
-  /** The worker shares its disk with whoever starts trainings: it keeps their `--save` files. Default false. */
+  /** The worker shares its disk with whoever starts trainings: it reads their local files and keeps their `--save` files. Default false. */
   writesFiles?: boolean;
   /** For tests: what stands between the activities and the API. @internal */
   wrapMountsea?: (mountsea: Mountsea) => Mountsea;
@@ -133,6 +134,12 @@ export function createWork(options: WorkOptions = {}): Work {
       : { billing: { baseUrl: settings.billingUrl, apiKey: () => settings.billingKey() ?? '' } }),
     ...(recordDir === undefined ? {} : { onExchange: recordTo(recordDir) }),
   });
+  const staging = new WorkerStaging({
+    env: process.env,
+    home: settings.home,
+    readsFiles: writesFiles,
+    allowPrivateUrls: settings.allowPrivateUrls,
+  });
   const activities = createActivities({
     mountsea: wrapMountsea(mountsea),
     affinity,
@@ -140,12 +147,16 @@ export function createWork(options: WorkOptions = {}): Work {
     identify: ({ name, sources }) =>
       trainingWorkflowId({ origin, name, sources: sources.map(sourceIdentity) }),
     writesFiles,
+    staging,
     webhook: {
       secret: settings.webhookSecret,
       isRefused: (host) => !settings.allowPrivateUrls && isPrivateHost(host),
     },
   });
-  return { taskQueue: taskQueueFor(origin), activities, affinity: now, close: () => mountsea.close() };
+  const close = async (): Promise<void> => {
+    await Promise.all([mountsea.close(), staging.close()]);
+  };
+  return { taskQueue: taskQueueFor(origin), activities, affinity: now, close };
 }
 
 /** Only what needs somebody is said: a worker's log is read when something is wrong. */

@@ -4,6 +4,7 @@
 import type { Affinity } from '../contract/affinity.js';
 import type { Source } from '../contract/training.js';
 import type { Mountsea } from '../mountsea/types.js';
+import type { WorkerStaging } from '../staging/workerStaging.js';
 import type { WebhookRules } from './deliverNotification.js';
 
 export interface ActivityDependencies {
@@ -16,6 +17,8 @@ export interface ActivityDependencies {
   identify: (content: { name: string; sources: Source[] }) => string;
   /** This worker shares its disk with whoever started the training: it may keep `--save` files. */
   writesFiles: boolean;
+  /** Makes URLs of local files; absent where this worker makes none. */
+  staging?: WorkerStaging;
   /** How receivers of `--notify` are told. */
   webhook: WebhookRules;
 }

@@ -21,6 +21,7 @@ import {
   createReadSongTerms,
   createSubmitSong,
 } from './songs.js';
+import { createReadStaging, createStageFile, createUnstageFile } from './stageFile.js';
 import { createUploadClip } from './uploadClip.js';
 
 export type { ActivityDependencies } from './dependencies.js';
@@ -34,6 +35,9 @@ export function createActivities(given: ActivityDependencies) {
   };
   return {
     prepareSession: createPrepareSession(dependencies),
+    stageFile: createStageFile(dependencies),
+    unstageFile: createUnstageFile(dependencies),
+    readStaging: createReadStaging(dependencies),
     uploadClip: createUploadClip(dependencies),
     checkTasks: createCheckTasks(dependencies),
     requestSend: createRequestSend(dependencies),

@@ -75,7 +75,7 @@ export async function attend(options: AttendOptions): Promise<Attended> {
       if (wish === 'left') return 'left';
       if (wish === 'again') continue;
       try {
-        await sendCorrection(wish, snapshot, connected(), output);
+        await sendCorrection(wish, snapshot, connected(), output, io);
         return 'answered';
       } catch (error) {
         // A late answer, or one that does not apply: the training says why, and may be asked again.

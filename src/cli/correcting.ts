@@ -8,10 +8,12 @@ import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Source } from '../contract/training.js';
 import type { Connected } from '../library/connect.js';
 import type { Snapshot } from '../library/snapshot.js';
+import { stageSources } from '../library/stage.js';
 import { labelOf, labelOfPath } from '../library/sources.js';
 import { sourceIdentity } from '../temporal/identity.js';
+import { readSettings } from '../temporal/settings.js';
 import { CommandError, UsageError } from './exit.js';
-import type { Output } from './output.js';
+import type { Io, Output } from './output.js';
 
 /** What a person wants, with files as the person named them. */
 export interface Wish extends Pick<Correction, 'action' | 'name' | 'maxCredits' | 'acceptSecondCharge'> {
@@ -38,8 +40,9 @@ export function attentionOf({ status, memo, progress }: Snapshot): Attention | u
 export async function sendCorrection(
   wish: Wish,
   snapshot: Snapshot,
-  { trainings }: Connected,
+  connected: Connected,
   output: Output,
+  io: Io,
 ): Promise<void> {
   const { workflowId, memo, progress } = snapshot;
   const attention = attentionOf(snapshot);
@@ -50,7 +53,9 @@ export async function sendCorrection(
   const correction: Correction = {
     attentionId: attention.id,
     ...rest,
-    ...(replacements === undefined ? {} : { replacements: numbered(replacements, snapshot) }),
+    ...(replacements === undefined
+      ? {}
+      : { replacements: await staged(numbered(replacements, snapshot), snapshot, connected, output, io) }),
     ...(drop === undefined ? {} : { files: drop.map((file) => numberOf(file, filesOf(snapshot))) }),
   };
   if (wish.action === 'newSession' && attention.options.includes(wish.action)) {
@@ -60,15 +65,35 @@ export async function sendCorrection(
     );
   }
   try {
-    await trainings.correct(workflowId, correction);
+    await connected.trainings.correct(workflowId, correction);
   } catch (error) {
     if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
     throw error;
   }
   output.say(`Taken: ${wish.action} for ${attention.kind}.`);
 }
+
+type Replaced = NonNullable<Correction['replacements']>;
+
+/** New local files, where the worker can make URLs of them. */
+async function staged(
+  named: Replaced,
+  { workflowId, memo: { origin } }: Snapshot,
+  { account, isOwn }: Connected,
+  output: Output,
+  io: Io,
+): Promise<Replaced> {
+  const { home, allowPrivateUrls } = readSettings(io.env);
+  const sources = await stageSources(
+    named.map(({ source }) => source),
+    workflowId,
+    { account, isOwn, origin, rules: { env: io.env, home, allowPrivateUrls }, say: output.say },
+  );
+  return named.map(({ file, source }, index) => ({ file, source: sources[index] ?? source }));
+}
+
 /** @throws UsageError where a new source is that of another file. */
-function numbered(replacements: Replacement[], snapshot: Snapshot): NonNullable<Correction['replacements']> {
+function numbered(replacements: Replacement[], snapshot: Snapshot): Replaced {
   const files = filesOf(snapshot);
   const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
   for (const [index, { file, source }] of named.entries()) {

@@ -49,6 +49,15 @@ export const ENVIRONMENT: readonly Entry[] = [
     meaning: 'folder of the background server’s state (default: by the conventions of the system)',
   },
   {
+    term: 'TUNESMITH_S3_BUCKET, TUNESMITH_S3_PREFIX',
+    meaning:
+      'bucket for local files while they are uploaded, and what their keys begin with (default: tunesmith/); address and credentials by AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE and so on',
+  },
+  {
+    term: 'TUNESMITH_TUNNEL',
+    meaning: 'command of a tunnel to {port} of this machine, for local files without a bucket',
+  },
+  {
     term: 'TUNESMITH_ALLOW_PRIVATE_URLS',
     meaning: '1: accept sources on loopback or private addresses, for the sandbox and tests',
   },

@@ -337,6 +337,24 @@ const audit = z
   ])
   .meta({ description: 'The ledger beside the trainings.' });
 
+const unstage = z
+  .strictObject({
+    type: z.literal('unstage'),
+    version,
+    bucket: text,
+    trainings: z.array(
+      z.strictObject({
+        workflowId: text,
+        objects: count.meta({ description: 'Files of it that were in the bucket.' }),
+        outcome: z.enum(['removed', 'open', 'unknown']).meta({
+          description:
+            '`open`: kept, since it still runs. `unknown`: kept, since no training here has that id.',
+        }),
+      }),
+    ),
+  })
+  .meta({ description: 'What became of the staged copies of local files.' });
+
 const down = z
   .strictObject({ type: z.literal('down'), version, outcome: z.enum(['stopped', 'not-running']) })
   .meta({ description: 'What became of the background server.' });
@@ -540,6 +558,7 @@ export const RECORDS = {
   generated,
   audit,
   down,
+  unstage,
   import: imported,
   forgotten,
   login,

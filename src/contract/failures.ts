@@ -30,6 +30,10 @@ export const ActivityFailureType = {
   WrongOrigin: 'WrongOrigin',
   /** The session belongs to another training. */
   SessionTaken: 'SessionTaken',
+  /** A local file has no URL, so nothing was sent. */
+  NotStaged: 'NotStaged',
+  /** This worker does not read the user's files. */
+  NoFilesHere: 'NoFilesHere',
 } as const;
 export type ActivityFailureType = (typeof ActivityFailureType)[keyof typeof ActivityFailureType];
 

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { READ_SONG_TERMS_WORKFLOW, type ReadSongTermsInput, type SongTerms } from '../contract/song.js';
+import { READ_STAGING_WORKFLOW, type ReadStagingInput, type StagingAbilities } from '../contract/staging.js';
 import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
 import { taskQueueFor } from '../temporal/identity.js';
 import { WorkerFailedError } from './errors.js';
@@ -36,6 +37,11 @@ export class Account {
   /** What must be known before a song is ordered; otherwise as `read`. */
   songTerms(input: ReadSongTermsInput): Promise<SongTerms | undefined> {
     return this.#ask(READ_SONG_TERMS_WORKFLOW, 'Schema and price of a song for a client that asked', input);
+  }
+
+  /** What a worker could do for a training of local files; otherwise as `read`. */
+  stagingAbilities(input: ReadStagingInput): Promise<StagingAbilities | undefined> {
+    return this.#ask(READ_STAGING_WORKFLOW, 'How local files get their URLs, for a client that asked', input);
   }
 
   async #ask<A>(workflowType: string, summary: string, input: { origin: string }): Promise<A | undefined> {

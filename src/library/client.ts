@@ -6,7 +6,12 @@ import type { Client } from '@temporalio/client';
 import type { ClientConfigProfile } from '@temporalio/envconfig';
 import { z } from 'zod';
 import type { TrainingRecord } from '../contract/record.js';
-import { type TrainCustomModelInput, TRAINING_DEFAULTS, type TrainingOptions } from '../contract/training.js';
+import {
+  type Source,
+  type TrainCustomModelInput,
+  TRAINING_DEFAULTS,
+  type TrainingOptions,
+} from '../contract/training.js';
 import { readSettings, type Settings, SettingsError } from '../temporal/settings.js';
 import { Connections } from './connections.js';
 import { TrainingNotFoundError, UsageError } from './errors.js';
@@ -96,7 +101,8 @@ export class TrainingClient {
       say: notice,
       ...(client === undefined ? {} : { client }),
     });
-    this.#context = { settings, connections, notice };
+    const { home, allowPrivateUrls } = settings;
+    this.#context = { settings, connections, notice, staging: { env, home, allowPrivateUrls } };
   }
 
   /**
@@ -114,7 +120,7 @@ export class TrainingClient {
     const found = await sourcesFrom([...sources], { minClips, allowPrivateUrls, warn: notice });
     const target =
       notify === undefined ? undefined : await notifyTarget(notify, { allowPrivateUrls, warn: notice });
-    const { trainings } = await connections.toTrain({ notifies: target !== undefined });
+    const { trainings, account } = await connections.toTrain({ notifies: target !== undefined });
     const known = session === undefined ? undefined : await trainings.knownSession(session.sessionId);
     const input: TrainCustomModelInput = {
       ...rest,
@@ -124,7 +130,15 @@ export class TrainingClient {
       ...(target === undefined ? {} : { notify: target }),
       ...(session === undefined ? {} : { session: recalled(session, found, known) }),
     };
-    return new StartedTraining(this.#context, await trainings.start(input, again, () => stageSources(found)));
+    const hasClip = new Set(input.session?.clips.map(({ file }) => file));
+    const stage = (workflowId: string): Promise<Source[]> =>
+      stageSources(
+        found,
+        workflowId,
+        { account, isOwn: connections.isOwn, origin, rules: this.#context.staging, say: notice },
+        (index) => !hasClip.has(index + 1),
+      );
+    return new StartedTraining(this.#context, await trainings.start(input, again, stage));
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Connection } from './connect.js';
 import type { Connections } from './connections.js';
 import { AttentionNeededError, TrainingEndedError, TrainingNotFoundError } from './errors.js';
 import { looks } from './follow.js';
+import { stageSources, type StagingRules } from './stage.js';
 import { sourceFrom } from './sources.js';
 import { shown, type TrainingState } from './state.js';
 import type { StartOutcome } from './trainings.js';
@@ -32,6 +33,7 @@ export interface Context {
   settings: Pick<Settings, 'origin' | 'allowPrivateUrls' | 'timeScale'>;
   connections: Connections;
   notice: (sentence: string) => void;
+  staging: StagingRules;
 }
 
 /** One training. `TrainingClient` gives it out. */
@@ -122,8 +124,18 @@ export class Training {
         source: await sourceFrom(source, `The new source of file ${file}`, rules),
       })),
     );
-    const correction = { ...request, ...(replacements === undefined ? {} : { replacements: named }) };
-    return this.#ask(({ trainings }) => trainings.correct(this.workflowId, correction));
+    return this.#ask(async ({ trainings, account }) => {
+      if (replacements === undefined) return trainings.correct(this.workflowId, request);
+      const { connections, staging } = this.#context;
+      const { origin } = settings;
+      const sources = await stageSources(
+        named.map(({ source }) => source),
+        this.workflowId,
+        { account, isOwn: connections.isOwn, origin, rules: staging, say: notice },
+      );
+      const staged = named.map(({ file, source }, index) => ({ file, source: sources[index] ?? source }));
+      return trainings.correct(this.workflowId, { ...request, replacements: staged });
+    });
   }
 
   /**

@@ -6,5 +6,6 @@ export { generateSong } from './generateSong.js';
 export { notification } from './notification.js';
 export { readAccount } from './readAccount.js';
 export { readSongTerms } from './readSongTerms.js';
+export { readStaging } from './readStaging.js';
 export { trainCustomModel } from './trainCustomModel.js';
 export { trainingRecord } from './trainingRecord.js';

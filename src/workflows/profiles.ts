@@ -68,6 +68,29 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
         nonRetryableErrorTypes: LOST_WORKER,
       },
     },
+    /** A local file goes to a bucket: minutes for a big one on a slow line. A worker that is lost begins it again. */
+    stage: {
+      startToCloseTimeout: 30 * 60_000,
+      heartbeatTimeout: heartbeatMs,
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: ms(2_000),
+        backoffCoefficient: 2,
+        maximumInterval: ms(60_000),
+        maximumAttempts: 20,
+      },
+    },
+    /** Removes what was staged. Given up after some tries: nothing depends on it, and `unstage` does it as well. */
+    unstage: {
+      startToCloseTimeout: read(30_000),
+      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      retry: {
+        initialInterval: ms(2_000),
+        backoffCoefficient: 2,
+        maximumInterval: ms(30_000),
+        maximumAttempts: 6,
+      },
+    },
     /** Reads. An outage of hours is carried here, once a minute, without growing the history. */
     check: {
       startToCloseTimeout: read(45_000),
@@ -142,6 +165,8 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
 /** Which profile each activity has. */
 const PROFILE_OF = {
   prepareSession: 'prepare',
+  stageFile: 'stage',
+  unstageFile: 'unstage',
   uploadClip: 'upload',
   checkTasks: 'check',
   readWitnesses: 'witnesses',

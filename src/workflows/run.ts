@@ -24,6 +24,7 @@ import type {
   ChargeVerdict,
   Clip,
   CreateAttempt,
+  FileSource,
   Receipt,
   Source,
   TrainCustomModelInput,
@@ -164,6 +165,14 @@ export class Run extends Execution<Phase> {
     const source = this.#sources[file.number - 1];
     if (source === undefined) throw new Error(`No file ${file.number}.`);
     return source;
+  }
+
+  /** What the client has put into a bucket for workers that can sign, and so can remove. */
+  get stagedByClient(): { number: number; source: FileSource }[] {
+    return this.#sources.flatMap((source, index) => {
+      const isTheirs = !('url' in source) && source.at.kind === 'object' && source.at.signed === undefined;
+      return isTheirs ? [{ number: index + 1, source }] : [];
+    });
   }
 
   /** Sources of the files that are not left out. */

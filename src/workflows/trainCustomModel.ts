@@ -26,6 +26,7 @@ import { Parking } from './parking.js';
 import { Poller } from './polling.js';
 import { now } from './execution.js';
 import { Run } from './run.js';
+import { Stager } from './staging.js';
 import { uploadAll } from './uploads.js';
 
 /**
@@ -38,6 +39,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
   const run = new Run(input);
   const parking = new Parking(run);
   const charges = new ChargeWatch(run);
+  const stager = new Stager(run);
   try {
     requireEnoughSources(run);
     run.enter('preparing', 'Opens a session.');
@@ -47,7 +49,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
     const creates = new Creates(run, parking);
     let step = await adopt(run, creates);
     for (let decision = FIRST_DECISION; ;) {
-      step ??= await uploadAll(run, poller, parking);
+      step ??= await uploadAll(run, poller, parking, stager);
       if (step === undefined) {
         run.enter('creating', 'Sends create (100 credits).');
         const end = await creates.create(decision);
@@ -59,7 +61,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
       }
       if (step === 'accepted') {
         const end = await train(run, poller, parking, creates, charges);
-        if (end.kind === 'model') return await finish(run, charges, end.modelId);
+        if (end.kind === 'model') return await finish(run, charges, stager, end.modelId);
         step = undefined;
         if (end.kind === 'refunded') {
           decision = end.decision;
@@ -74,6 +76,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
   } catch (error) {
     if (isCancellation(error)) run.enter('cancelled', cancelledSentence(run));
     else run.enter('failed', error instanceof Error ? error.message : 'Failed.');
+    await stager.finish();
     await closeBooks(run, charges);
     await run.notifyEnd();
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
@@ -129,10 +132,16 @@ async function correct(run: Run, parking: Parking, creates: Creates, correction:
   for (const file of run.files) if (file.state !== 'dropped') run.forget(file);
 }
 
-async function finish(run: Run, charges: ChargeWatch, modelId: string): Promise<TrainedModel> {
+async function finish(
+  run: Run,
+  charges: ChargeWatch,
+  stager: Stager,
+  modelId: string,
+): Promise<TrainedModel> {
   run.modelId = modelId;
   // The books may take a while; the model is not held back for them.
   run.show();
+  await stager.finish();
   await charges.close(run.acceptedAt === undefined ? undefined : Date.now() - Date.parse(run.acceptedAt));
 
   run.enter('done', `Model ${modelId} is ready.`);

@@ -8,7 +8,7 @@ import type { StartedUpload } from '../activities/uploadClip.js';
 import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { FileProgress } from '../contract/progress.js';
-import { type Source, TRAINING_DEFAULTS } from '../contract/training.js';
+import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { applyCorrection } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
@@ -17,6 +17,7 @@ import type { Poller, Watch } from './polling.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
 import type { Run } from './run.js';
 import { spentSoFar } from './sentences.js';
+import type { Stager } from './staging.js';
 
 type UploadVerdict =
   | { kind: 'clip'; clipId: string }
@@ -32,11 +33,16 @@ type UploadVerdict =
  *
  * @throws ApplicationFailure `UploadRejected` by the policy `fail`, `GivenUp` or `ParkExpired` out of a park.
  */
-export async function uploadAll(run: Run, poller: Poller, parking: Parking): Promise<Correction | undefined> {
+export async function uploadAll(
+  run: Run,
+  poller: Poller,
+  parking: Parking,
+  stager: Stager,
+): Promise<Correction | undefined> {
   const waiting = run.files.filter(({ state }) => state === 'waiting');
   if (waiting.length === 0) return undefined;
   run.enter('uploading', `Uploads ${waiting.length} files.`);
-  const pool = new UploadPool(run, poller, parking);
+  const pool = new UploadPool(run, poller, parking, stager);
   try {
     return await uploadUntilSettled(run, pool, parking);
   } finally {
@@ -123,15 +129,17 @@ class UploadPool {
   readonly #run: Run;
   readonly #poller: Poller;
   readonly #parking: Parking;
+  readonly #stager: Stager;
   readonly #scope = new CancellationScope();
   readonly #active = new Map<FileProgress, { watch?: Watch<UploadVerdict>; isAbandoned: boolean }>();
   readonly #running = new Set<Promise<void>>();
   #isStopped = false;
 
-  constructor(run: Run, poller: Poller, parking: Parking) {
+  constructor(run: Run, poller: Poller, parking: Parking, stager: Stager) {
     this.#run = run;
     this.#poller = poller;
     this.#parking = parking;
+    this.#stager = stager;
   }
 
   /** Takes up every file that waits, as places allow. */
@@ -169,6 +177,7 @@ class UploadPool {
       if (!numbers.includes(file.number)) continue;
       place.isAbandoned = true;
       place.watch?.drop();
+      this.#stager.remove(file);
       this.#active.delete(file);
     }
   }
@@ -202,6 +211,7 @@ class UploadPool {
         .finally(() => {
           this.#running.delete(branch);
           if (place.isAbandoned) return;
+          this.#stager.remove(file);
           this.#active.delete(file);
           this.#fill();
         });
@@ -245,8 +255,8 @@ class UploadPool {
     delete file.taskId;
     delete file.begunAt;
     run.setFile(file, 'uploading', file.reason);
-    const started = await this.#request(file);
-    if ('kind' in started) return started;
+    const started = await this.#request(file, place);
+    if (started === undefined || 'kind' in started) return started;
     if (started.clipId !== undefined) return { kind: 'clip', clipId: started.clipId };
     file.taskId = started.taskId;
     run.setFile(file, 'processing', file.reason);
@@ -272,8 +282,11 @@ class UploadPool {
     }
   }
 
-  /** @returns the task, or what the refusal means for the file. */
-  async #request(file: FileProgress): Promise<StartedUpload | UploadVerdict> {
+  /** @returns the task, or what the refusal means for the file; undefined where a person gave up on it before it was sent. */
+  async #request(
+    file: FileProgress,
+    place: { isAbandoned: boolean },
+  ): Promise<StartedUpload | UploadVerdict | undefined> {
     const run = this.#run;
     const { number, tries, label } = file;
     const taskId = run.takeTask(file);
@@ -281,6 +294,9 @@ class UploadPool {
       run.tell(`The upload of file ${number} was begun elsewhere: nothing is paid again.`);
       return { taskId };
     }
+    const offer = await this.#stager.offer(file);
+    if (place.isAbandoned) return undefined;
+    if ('notStaged' in offer) return { kind: 'hopeless', reason: offer.notStaged };
     const name = `file ${number} of ${run.files.length}, try ${tries}: ${label}`;
     try {
       return await this.#parking.mending(async () => {
@@ -296,7 +312,7 @@ class UploadPool {
             firstRunId,
             file: number,
             label,
-            ...urlOf(run.sourceOf(file)),
+            ...offer,
             timeoutMs: run.bounded(REQUEST_TIMEOUT_MS),
             isFirstTry: tries === 1,
           });
@@ -319,12 +335,6 @@ class UploadPool {
       return { kind: isRefused ? 'hopeless' : 'failed', reason: failure.message };
     }
   }
-}
-
-function urlOf(source: Source): { audioUrl: string } {
-  if ('url' in source) return { audioUrl: source.url };
-  if (source.at.kind === 'object' && source.at.signed) return { audioUrl: source.at.signed.url };
-  throw new Error('not yet');
 }
 
 /** Whether a failed request is proved to have cost nothing. */

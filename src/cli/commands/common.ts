@@ -11,6 +11,7 @@ import { printable } from '../text.js';
 import { TrainingNotFoundError } from '../../library/errors.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output, programIn } from '../output.js';
+import type { StagingRules } from '../../library/stage.js';
 import type { Snapshot } from '../../library/snapshot.js';
 
 export interface JsonFlag {
@@ -127,6 +128,12 @@ export function asCalled(text: string, { env }: Io): string {
 /** Relative paths count from where the user stands; npm changes the working directory and says so. */
 export function pathFrom(path: string, io: Io): string {
   return isAbsolute(path) ? path : resolve(folderOf(io), path);
+}
+
+/** What staging must know of this machine. */
+export function stagingRules({ env }: Io): StagingRules {
+  const { home, allowPrivateUrls } = readSettings(env);
+  return { env, home, allowPrivateUrls };
 }
 
 /** Where the user stands; absolute. */

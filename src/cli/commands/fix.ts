@@ -66,6 +66,7 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
       line: 'fix "Night Drive" --replace 3=https://cdn.example.com/night-drive/3-new.mp3',
       does: 'another source for file 3',
     },
+    { line: 'fix "Night Drive" --replace 3=night-drive/3-new.mp3', does: 'the same with a local file' },
     { line: 'fix "Night Drive" --drop 3 --drop 7', does: 'go on without two files' },
     { line: 'fix "Night Drive" --rename "Night Drive II"', does: 'another name; the clips are kept' },
     {
@@ -108,7 +109,7 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
         ...(maxCredits === undefined ? {} : { maxCredits }),
         ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
       };
-      await sendCorrection(wish, await connected.trainings.look(workflowId), connected, output);
+      await sendCorrection(wish, await connected.trainings.look(workflowId), connected, output, io);
       return followTo(workflowId, connected, output, flags, io);
     },
     waits,

@@ -14,6 +14,7 @@ import { generateCommand } from './generate.js';
 import { listCommand, statusCommand } from './looks.js';
 import { modelsCommand } from './models.js';
 import { demoCommand, downCommand, sandboxCommand, upCommand, workerCommand } from './processes.js';
+import { unstageCommand } from './unstage.js';
 import { trainCommand } from './train.js';
 
 /** In the order in which help and documents list them. */
@@ -28,6 +29,13 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { title: 'Try without a key', commands: [demoCommand, sandboxCommand] },
   {
     title: 'Set up',
-    commands: [doctorCommand, loginCommand, logoutCommand, completionCommand, completeCommand],
+    commands: [
+      doctorCommand,
+      loginCommand,
+      logoutCommand,
+      unstageCommand,
+      completionCommand,
+      completeCommand,
+    ],
   },
 ];

@@ -19,15 +19,16 @@ import { collected, credits, duration, notEmpty, wholeNumber } from '../argument
 import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';
 import type { Connected } from '../../library/connect.js';
+import { requireStaging } from '../stagingSetup.js';
 import { receiptWords } from '../draw.js';
 import { Exit, exitOfEnd, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
 import { notifyTarget } from '../../library/notify.js';
 import { modelOfRecord, savedClips } from '../../library/snapshot.js';
-import { stageSources } from '../../library/stage.js';
+import { isSignedByClient, removeSigned, stageSources } from '../../library/stage.js';
 import { sourcesFrom } from '../../library/sources.js';
-import { connectOrSay, folderOf, pathFrom } from './common.js';
+import { connectOrSay, folderOf, pathFrom, saying, stagingRules } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
 
 interface TrainFlags extends FollowFlags {
@@ -64,7 +65,12 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     'The same command is the same training: its id comes from the API, the name and the files. Still running: the command attaches and spends nothing. Done: it gives the stored result. Ended otherwise: it gives the receipt and the commands that go on.',
     'Ctrl-C leaves the training running and prints the command to come back; a second Ctrl-C leaves at once. Where something needs a person the training waits, and this command ends with exit code 5 or 6 and the corrections that apply.',
   ].join('\n\n'),
-  arguments: [new Argument('[url...]', 'at least six URLs that Mountsea can fetch')],
+  arguments: [
+    new Argument(
+      '[file-folder-or-url...]',
+      'audio files, folders of them, globs, or URLs that Mountsea can fetch; at least six files in all',
+    ),
+  ],
   options: [
     new Option('--name <name>', 'name of the model'),
     detach(),
@@ -116,6 +122,10 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
   ],
   isStream: true,
   examples: [
+    {
+      line: 'train --name "Night Drive" ./night-drive',
+      does: 'from the audio files of a folder, which need a bucket or a tunnel',
+    },
     {
       line: 'train --name "Night Drive" https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
       does: 'from six URLs, followed until the model id is there',
@@ -214,6 +224,12 @@ async function wishOf(
   // Which clips a session has may be known to the server only.
   const isComplete = flags.session === undefined || flags.clip !== undefined;
   requireBudget(input, isComplete ? uploadsOf(input) : 0);
+  const local = sources.find(
+    (source, index) => !('url' in source) && !session?.clips.some(({ file }) => file === index + 1),
+  );
+  if (local !== undefined && isComplete) {
+    await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
+  }
   const savePath = flags.save === undefined ? undefined : pathFrom(flags.save, io);
   if (savePath !== undefined) requireOwnSaveFile(savePath, { name, sessionId });
   return {
@@ -272,7 +288,7 @@ async function trainOn(
   io: Io,
 ): Promise<number> {
   const { saved, savePath } = wish;
-  const { trainings, isOwn, worker } = connected;
+  const { trainings, account, isOwn, worker } = connected;
   let { input } = wish;
   if (flags.session !== undefined) input = await withKnownSession(input, flags, connected, output);
   const savedKey = saved?.keyFingerprint;
@@ -284,9 +300,19 @@ async function trainOn(
   // Only the worker of our own server shares this disk.
   if (savePath !== undefined && isOwn) input = { ...input, saveFile: savePath };
   const { sources } = input;
-  const { workflowId, how, ignored, savesElsewhere } = await trainings.start(input, flags.again, () =>
-    stageSources(sources),
-  );
+  const hasClip = new Set(input.session?.clips.map(({ file }) => file));
+  let staged: Source[] = [];
+  const stage = async (id: string): Promise<Source[]> => {
+    const context = {
+      account,
+      isOwn,
+      origin: input.origin,
+      rules: stagingRules(io),
+      say: saying(output, io),
+    };
+    return (staged = await stageSources(sources, id, context, (index) => !hasClip.has(index + 1)));
+  };
+  const { workflowId, how, ignored, savesElsewhere } = await trainings.start(input, flags.again, stage);
   if (how === 'found') return tellFound(workflowId, connected, flags, argv, savePath, output, io);
   if (how === 'started') {
     output.say(`Started ${workflowId}.`);
@@ -311,7 +337,27 @@ async function trainOn(
       `It was started without this --save file: ${savePath} is kept current only while this command follows.`,
     );
   }
-  return followTo(workflowId, connected, output, flags, io, savePath);
+  const exit = await followTo(workflowId, connected, output, flags, io, savePath);
+  if (isSignedByClient(staged)) await tidy(staged, workflowId, connected, output);
+  return exit;
+}
+
+/** What this command signed no worker can remove. While the training may need it, it stays. */
+async function tidy(
+  staged: readonly Source[],
+  workflowId: string,
+  { trainings }: Connected,
+  output: Output,
+): Promise<void> {
+  const hasEnded = await trainings.look(workflowId).then(
+    ({ status }) => status !== 'running',
+    () => false,
+  );
+  if (hasEnded) await removeSigned(staged, output.say);
+  else
+    output.say(
+      `Once it has ended, remove its files from the bucket: ${output.canvas.program} unstage ${workflowId}`,
+    );
 }
 
 function sayBudget(
