@@ -122,9 +122,9 @@ export class Output {
         const ui = uiOf(seen);
         // Above the picture, which would break it in two: an address is there to be copied or clicked.
         if (shown === undefined && ui !== undefined) this.say(ui);
-        // An ended training answers no query; its files are shown as they were last.
+        // Where nobody answers, or it has ended, its files are shown as they were last.
         files = seen.progress ?? files;
-        shown = seen.status === 'running' || files === undefined ? seen : withLast(seen, files);
+        shown = seen.progress !== undefined || files === undefined ? seen : withLast(seen, files);
         start();
         draw();
       },
@@ -195,11 +195,20 @@ export function recordOf({ workflowId, runId, status, memo, progress }: Snapshot
   return progress === undefined ? { ...memo, ...about, live: false } : { ...progress, ...about, live: true };
 }
 
-/** The end of a training with its files as they were last; what it waited for is over. */
+/** What the training wrote down, with its files as they were last. When it looks next, nobody knows. */
 function withLast(seen: Snapshot, last: NonNullable<Snapshot['progress']>): Snapshot {
-  const { phase, receipt, modelId } = seen.memo;
-  const progress = { ...last, phase, receipt, ...(modelId === undefined ? {} : { modelId }) };
-  delete progress.attention;
+  const { phase, phaseSince, receipt, modelId, attention, outage } = seen.memo;
+  const progress = {
+    ...last,
+    phase,
+    phaseSince,
+    receipt,
+    ...(modelId === undefined ? {} : { modelId }),
+    ...(attention === undefined ? {} : { attention }),
+    ...(outage === undefined ? {} : { outage }),
+  };
+  if (attention === undefined) delete progress.attention;
+  if (outage === undefined) delete progress.outage;
   delete progress.nextCheckAt;
   return { ...seen, progress };
 }

@@ -55,6 +55,8 @@ import {
 
 /** A worker that is there answers a query in milliseconds; without one the query hangs until its deadline. */
 const QUERY_DEADLINE_MS = 1_200;
+/** A server that is there answers at once; a busy machine may take its time. */
+const LOOK_DEADLINE_MS = 10_000;
 const UPDATE_DEADLINE_MS = 10_000;
 /** Longer than a server takes to delete; then it is done in its own time. */
 const DELETED_WITHIN_MS = 10_000;
@@ -178,7 +180,10 @@ export class Trainings {
     let snapshot: Snapshot;
     let pending: Parameters<typeof withPending>[1];
     try {
-      const description = await handle.describe();
+      // A network that swallows everything must be noticed.
+      const description = await this.#client.withDeadline(Date.now() + LOOK_DEADLINE_MS, () =>
+        handle.describe(),
+      );
       snapshot = snapshotOf(description);
       pending = description.raw.pendingActivities ?? [];
     } catch (error) {

@@ -162,6 +162,16 @@ describe('following', () => {
     expect(await followed).toMatchObject({ exit: 130, last: { status: 'running' } });
   });
 
+  it('does not wait for a look that hangs', async () => {
+    const interrupt = new AbortController();
+    const followed = options([snapshotOf('running')], { interrupted: interrupt.signal });
+    followed.look = () => new Promise(() => undefined);
+    setImmediate(() => {
+      interrupt.abort();
+    });
+    expect(await follow(followed)).toEqual({ exit: 130 });
+  });
+
   it('passes on what is no lost connection', async () => {
     await expect(follow(options([new Error('a bug')]))).rejects.toThrow('a bug');
   });

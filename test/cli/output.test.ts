@@ -139,3 +139,20 @@ describe('what the environment says', () => {
     expect(stderr().includes('\u001b')).toBe(env.TERM !== 'dumb');
   });
 });
+
+it('keeps the files in the picture while nobody answers', () => {
+  const { io, stderr } = streams({}, terminal);
+  const view = new Output(io, false).follower(() => undefined);
+  const seen = snapshotOf(['a']);
+  const file = { number: 1, label: 'x/song.mp3', state: 'waiting', tries: 0, since: START } as const;
+  if (seen.progress !== undefined) seen.progress.files = [{ ...file }];
+  view.snapshot(seen);
+  const silent = snapshotOf([]);
+  delete silent.progress;
+  view.snapshot({ ...silent, memo: { ...silent.memo, phase: 'training' } });
+  view.note('No worker answers.');
+  view.end();
+  // Written once: it is still there, under other stages.
+  expect(stderr().split('song.mp3')).toHaveLength(2);
+  expect(stderr()).toContain('No worker answers.');
+});

@@ -123,6 +123,20 @@ describe('train', () => {
   });
 });
 
+describe('interrupted', () => {
+  it('by SIGTERM it ends only the following, and says so in JSON', async () => {
+    rig.sandbox.addFaults([{ on: 'status', times: 1e9, fault: { kind: 'unknownStatus' } }]);
+    const followed = startCli(train('--json'), rig.env);
+    await waitUntil('it follows', () => followed.stdout().includes('"progress"'));
+    followed.process.kill('SIGTERM');
+    const { code, stdout, stderr } = await followed.finished;
+    expect(code).toBe(130);
+    expect(recordsIn(stdout).at(-1)).toEqual({ type: 'end', version: 1, exit: 130, ending: 'interrupted' });
+    expect(stderr).toMatch(/The training goes on\. So far: .* To come back: tunesmith watch train-/);
+    expect((await runCli(['status', name, '--exit-status'], rig.env)).code).toBe(7);
+  });
+});
+
 describe('a training that waits for a person', () => {
   it('exits 5 with the commands that can follow; fix answers it and follows to the end', async () => {
     rig.sandbox.addFaults([
@@ -267,8 +281,9 @@ describe('without a worker', () => {
     const found = (JSON.parse(list.stdout) as { name: string }[]).find((training) => training.name === name);
     expect(found).toMatchObject({ status: 'running', phase: 'training', live: false });
     expect((await runCli(['result', name], other.env)).code).toBe(7);
-    const watched = await runCli(['watch', name, '--wait', '5'], other.env);
+    const watched = await runCli(['watch', name, '--wait', '5', '--json'], other.env);
     expect(watched.code).toBe(7);
+    expect(recordsIn(watched.stdout).at(-1)).toMatchObject({ type: 'end', ending: 'still-running' });
     expect(watched.stderr).toContain('No worker answers');
   });
 });
