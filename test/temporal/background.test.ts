@@ -332,7 +332,13 @@ describe('the background process', () => {
   it('runs in the foreground till a signal, and lets commands attach', async () => {
     const { ensure, env, home } = bench({ TUNESMITH_IDLE_SECONDS: '0.5' });
     const up = runProgram(program, ['up'], env);
-    await waitUntil('it is up', () => existsSync(homePaths(home).lock) && recordOf(home).phase === 'ready');
+    let why: string | undefined;
+    void up.ended.then(({ stdout, stderr }) => (why = stdout + stderr));
+    await waitUntil(
+      'it is up, or has ended',
+      () => why !== undefined || (existsSync(homePaths(home).lock) && recordOf(home).phase === 'ready'),
+    );
+    expect(why).toBeUndefined();
     expect((await ensure()).pid).toBe(up.child.pid);
     await sleep(2_000);
     expect(recordOf(home).phase).toBe('ready');
