@@ -314,6 +314,26 @@ describe('waiting for the model', () => {
     expect(rig.sandbox.report().requests.counts.create).toBe(1);
   });
 
+  it('parks when it takes too long, says how unusual that is, and does not fail', async () => {
+    await rig.learn();
+    rig.sandbox.addFaults([{ on: 'create', fault: { kind: 'neverFinish' } }]);
+    const training = await rig.train();
+    const { attention, receipt } = await training.until(
+      'it parks',
+      (progress) => progress.attention !== undefined,
+    );
+    expect(attention).toMatchObject({
+      kind: 'training-overdue',
+      options: ['keepWaiting', 'newSession', 'giveUp'],
+    });
+    // The deadline is 15 minutes of the service.
+    expect(attention?.message).toMatch(
+      /after running for (1[5-9]|[2-9]\d|\d{3,}) min; the longest of the last \d+ took \d+ min/,
+    );
+    expect(receipt.create.verdict).toBe('charged');
+    await training.handle.terminate();
+  });
+
   it('outlives an outage of the API without another request that costs', async () => {
     const name = 'outlives';
     // It is not seen to end before the outage has been.
