@@ -101,8 +101,8 @@ export function withPending(snapshot: Snapshot, pending: readonly Pending[]): Sn
     since: known?.since ?? isoOf(worst.lastStartedTime) ?? memo.phaseSince,
     request: known?.request ?? activityType?.name ?? '',
     why: lastFailure?.message ?? known?.why ?? '',
-    // The one of the workflow is of the tries before this activity.
-    tries: (known?.tries ?? 0) + (attempt ?? 1) - 1,
+    // What the workflow knows is of the tries before the activity without limit.
+    tries: (worst.maximumAttempts ? 0 : (known?.tries ?? 0)) + (attempt ?? 1) - 1,
     ...(nextTryAt === undefined ? {} : { nextTryAt }),
   };
   return {

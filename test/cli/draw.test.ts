@@ -411,5 +411,8 @@ describe('an outage', () => {
     };
     expect([memo.outage, progress?.outage]).toEqual([expected, expected]);
     expect(withPending(known, [])).toBe(known);
+    // The first tries are counted once, also where the training has told of them just now.
+    const first = pending.map((activity) => ({ ...activity, maximumAttempts: 3 }));
+    expect(withPending(known, first).memo.outage?.tries).toBe(4);
   });
 });
