@@ -605,7 +605,7 @@ function dateOf(iso: string): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-function timeOf(iso: string): string {
+export function timeOf(iso: string): string {
   return new Date(iso).toTimeString().slice(0, 8);
 }
 

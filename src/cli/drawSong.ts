@@ -10,8 +10,8 @@ import type { GeneratedSong, SongClip, SongReceipt, SongTerms } from '../contrac
 import { songPrice } from '../money/songs.js';
 import type { SingingModel, SongSnapshot } from '../library/songs.js';
 import type { Downloaded } from './download.js';
-import { type Canvas, needsTelling } from './draw.js';
-import { printable } from './text.js';
+import { type Canvas, clock, needsTelling, timeOf } from './draw.js';
+import { cutEnd, printable } from './text.js';
 
 /** What is new in a look at a song, a line each. */
 export function songNews(before: SongSnapshot | undefined, after: SongSnapshot, canvas: Canvas): string[] {
@@ -35,6 +35,20 @@ export function songNews(before: SongSnapshot | undefined, after: SongSnapshot, 
   if (attention !== undefined && needsTelling(attention, known))
     lines.push(...attentionLines(attention, after, canvas));
   return lines;
+}
+
+/** One line that is drawn over while a song is made. */
+export function songLine(
+  { memo, progress }: SongSnapshot,
+  now: number,
+  { width, isColored }: Canvas,
+): string {
+  const { title, phase, phaseSince } = progress ?? memo;
+  const next = progress?.nextCheckAt;
+  const check =
+    next === undefined ? '' : ` · next look in ${Math.max(0, Math.ceil((Date.parse(next) - now) / 1_000))} s`;
+  const words = `${printable(title)} · ${progress?.taskStatus ?? phase} ${clock(now - Date.parse(phaseSince))}${check}`;
+  return createColors(isColored).dim(cutEnd(words, width));
 }
 
 /** What a song needs, and the exact commands that answer it, each with what it costs. */
@@ -132,7 +146,7 @@ export function songResultLines({ title, model, modelName, clips, receipt }: Gen
 }
 
 function clipLine({ id, audioUrl = '', duration }: SongClip): string {
-  const length = duration === undefined ? '' : `  ${clock(duration)}`;
+  const length = duration === undefined ? '' : `  ${clock(duration * 1_000)}`;
   return `clip    ${printable(id)}${length}  ${printable(audioUrl)}`;
 }
 
@@ -185,12 +199,4 @@ export function downloadLine(
 
 function sizeWords(bytes: number): string {
   return bytes < 1_000_000 ? `${Math.ceil(bytes / 1_000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
-}
-
-function clock(seconds: number): string {
-  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
-}
-
-function timeOf(iso: string): string {
-  return new Date(iso).toTimeString().slice(0, 8);
 }

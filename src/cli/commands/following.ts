@@ -99,6 +99,7 @@ function tellTraining({ out }: ResultFlags): typeof tellResult {
  * Follows until there is a reason to stop, and says what the reason was.
  *
  * @param savePath file of `--save`; absolute.
+ * @param afterDone what comes after the model id.
  */
 export async function followTo(
   workflowId: string,
@@ -107,6 +108,7 @@ export async function followTo(
   flags: FollowFlags,
   io: Io,
   savePath?: string,
+  afterDone?: (connected: Connected) => Promise<void>,
 ): Promise<number> {
   const program = programIn(io.env);
   const comeBack = `${program} watch ${workflowId}`;
@@ -165,7 +167,11 @@ export async function followTo(
         interrupted: interrupted.signal,
       });
       view.end();
-      if (exit === Exit.done) return await tellResult(current, workflowId, output, { onlyModelId: true });
+      if (exit === Exit.done) {
+        const told = await tellResult(current, workflowId, output, { onlyModelId: true });
+        await afterDone?.(current);
+        return told;
+      }
       let end = exit;
       if (last !== undefined && isPark(exit, last) && output.isDrawn && canAsk(io)) {
         const attended = await attend({

@@ -128,7 +128,7 @@ async function generate(flags: GenerateFlags, io: Io): Promise<number> {
     // Before the start: if this process dies with its answer, the id says whether there is a song.
     output.say(`Starts ${workflowId}.`);
     await connected.songs.start(workflowId, input);
-    return await followSong(workflowId, connected, output, flags, io, folder);
+    return await followSong(workflowId, connected, output, flags, io, { folder });
   } finally {
     await connected.close();
   }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CorrectionAction } from '../../contract/correction.js';
+import type { TrainedModel } from '../../contract/training.js';
 import { connect, type Connected } from '../../library/connect.js';
 import type { SongSnapshot } from '../../library/songs.js';
 import { attachFollower } from '../../temporal/background.js';
@@ -12,6 +13,7 @@ import { downloadClips, type Downloaded } from '../download.js';
 import {
   downloadLine,
   downloadLines,
+  songLine,
   songNews,
   songReceiptWords,
   songResultLines,
@@ -19,10 +21,11 @@ import {
 } from '../drawSong.js';
 import { CommandError, Exit, exitOfEnd, UsageError } from '../exit.js';
 import { exitOf, follow, type Show } from '../follow.js';
-import { type Io, JSON_VERSION, type Output, programIn } from '../output.js';
+import { endJson, type Io, JSON_VERSION, type Output, programIn } from '../output.js';
+import { Screen } from '../screen.js';
 import type { JsonRecord } from '../schema.js';
 import { commandOf } from '../commandLine.js';
-import { asCalled } from './common.js';
+import { asCalled, pathFrom } from './common.js';
 import { untilInterrupted } from '../interrupted.js';
 import type { FollowFlags } from './following.js';
 
@@ -36,14 +39,17 @@ export function songRecord({ workflowId, runId, status, memo, progress }: SongSn
   return progress === undefined ? { ...memo, ...about, live: false } : { ...progress, ...about, live: true };
 }
 
-/** @param folder where the clips go when it is done; absent: they are only named. */
+/**
+ * @param folder where the clips go when it is done; absent: they are only named.
+ * @param paths whether stdout gets the paths of the files.
+ */
 export async function followSong(
   workflowId: string,
   connected: Connected,
   output: Output,
   flags: FollowFlags,
   io: Io,
-  folder?: string,
+  { folder, paths = true }: Pick<TellSongOptions, 'folder' | 'paths'> = {},
 ): Promise<number> {
   const program = programIn(io.env);
   const comeBack = `${program} watch ${workflowId}`;
@@ -55,9 +61,11 @@ export async function followSong(
   }
   const settings = readSettings(io.env);
   const release = connected.isOwn ? attachFollower(settings) : (): void => undefined;
-  const interrupted = untilInterrupted();
+  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM'], () => {
+    if (output.isJson) endJson(io, true, Exit.interrupted);
+  });
   let current = connected;
-  const show = viewOf(output, ({ runId }) => current.uiOf(workflowId, runId));
+  const show = viewOf(output, io, ({ runId }) => current.uiOf(workflowId, runId));
   try {
     const { exit, last } = await follow<SongSnapshot>({
       look: () => current.songs.look(workflowId),
@@ -78,20 +86,31 @@ export async function followSong(
       noun: 'song',
       workerCommand: `${program} worker`,
     });
+    show.end();
     if (exit === Exit.done) {
-      return await tellSong(current, workflowId, output, io, { folder, signal: interrupted.signal });
+      return await tellSong(current, workflowId, output, io, { folder, paths, signal: interrupted.signal });
     }
     sayWhy(exit, last, comeBack, output);
     return exit;
   } finally {
+    show.end();
     interrupted.dispose();
     release();
     if (current !== connected) await current.close();
   }
 }
 
-/** A line for each change, or a record. */
-function viewOf(output: Output, uiOf: (snapshot: SongSnapshot) => string | undefined): Show<SongSnapshot> {
+/** A line for each change, with the time below it on a terminal; or a record. */
+function viewOf(
+  output: Output,
+  io: Io,
+  uiOf: (snapshot: SongSnapshot) => string | undefined,
+): Show<SongSnapshot> & { end(): void } {
+  const screen = new Screen(io.stderr);
+  const say = (line: string): void => {
+    screen.clear();
+    output.say(line);
+  };
   let before: SongSnapshot | undefined;
   let shown = '';
   const said = new Set<string>();
@@ -104,8 +123,11 @@ function viewOf(output: Output, uiOf: (snapshot: SongSnapshot) => string | undef
         shown = text;
       } else {
         const ui = uiOf(seen);
-        if (before === undefined && ui !== undefined) output.say(ui);
-        for (const line of songNews(before, seen, output.canvas)) output.say(line);
+        if (before === undefined && ui !== undefined) say(ui);
+        for (const line of songNews(before, seen, output.canvas)) say(line);
+        if (output.isDrawn && seen.status === 'running') {
+          screen.draw([songLine(seen, Date.now(), output.canvas)]);
+        }
       }
       const progress = seen.progress ?? before?.progress;
       before = progress === undefined ? seen : { ...seen, progress };
@@ -114,7 +136,11 @@ function viewOf(output: Output, uiOf: (snapshot: SongSnapshot) => string | undef
     note: (text) => {
       if (said.has(text)) return;
       said.add(text);
-      output.say(text);
+      say(text);
+    },
+    end: () => {
+      screen.clear();
+      screen.release();
     },
   };
 }
@@ -134,6 +160,8 @@ function sayWhy(exit: Exit, last: SongSnapshot | undefined, comeBack: string, ou
 export interface TellSongOptions {
   /** Where the clips go; absolute. Absent: their addresses are told. */
   folder?: string | undefined;
+  /** Whether stdout gets their paths. Default true. */
+  paths?: boolean;
   /** Stops the downloads. */
   signal?: AbortSignal;
 }
@@ -144,7 +172,7 @@ export async function tellSong(
   workflowId: string,
   output: Output,
   io: Io,
-  { folder, signal = new AbortController().signal }: TellSongOptions = {},
+  { folder, paths = true, signal = new AbortController().signal }: TellSongOptions = {},
 ): Promise<number> {
   const snapshot = await songs.look(workflowId);
   if (snapshot.status !== 'completed') {
@@ -165,7 +193,7 @@ export async function tellSong(
     return Exit.done;
   }
   const { allowPrivateUrls } = readSettings(io.env);
-  const isDrawn = io.stderr.isTTY && !output.isJson;
+  const { isDrawn } = output;
   const erase = (): void => {
     if (isDrawn) io.stderr.write('\r\u001b[K');
   };
@@ -189,7 +217,7 @@ export async function tellSong(
   erase();
   output.json({ ...record, files: done });
   for (const line of downloadLines(done)) output.say(line);
-  for (const one of done) if ('path' in one) output.data(one.path);
+  for (const one of paths ? done : []) if ('path' in one) output.data(one.path);
   output.say(`${songReceiptWords(result.receipt)}.`);
   if (done.every((one) => 'path' in one)) return Exit.done;
   output.say(
@@ -270,4 +298,31 @@ export async function cancelSong(
     await sleep(LOOK_EVERY_MS);
   }
   throw new CommandError('No worker answers. The song is cancelled as soon as one runs: `tunesmith worker`.');
+}
+
+/**
+ * What comes after a finished training: the song that was ordered with it, else the command that orders one, ready to be
+ * copied. The model is there whatever becomes of the song, so the exit code is the training's.
+ */
+export async function afterModel(
+  connected: Connected,
+  { modelId, songId }: Pick<TrainedModel, 'modelId' | 'songId'>,
+  output: Output,
+  flags: FollowFlags,
+  io: Io,
+): Promise<void> {
+  const program = programIn(io.env);
+  if (songId === undefined) {
+    const command = commandOf(program, ['generate', '--model', modelId, '--prompt', 'YOUR LYRICS']);
+    output.say(`A song with it:\n  ${command}`);
+    return;
+  }
+  output.say(`The song that was ordered with it: ${songId}`);
+  const exit = await followSong(songId, connected, output, flags, io, {
+    folder: pathFrom('.', io),
+    paths: false,
+  });
+  if (exit !== Exit.done) {
+    output.say(`The model is ready all the same. To come back to its song: ${program} watch ${songId}`);
+  }
 }

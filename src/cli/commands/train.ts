@@ -30,6 +30,7 @@ import { isSignedByClient, removeSigned, stageSources } from '../../library/stag
 import { sourcesFrom } from '../../library/sources.js';
 import { connectOrSay, folderOf, pathFrom, saying, stagingRules } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
+import { afterModel } from './songs.js';
 
 interface TrainFlags extends FollowFlags {
   name?: string;
@@ -337,8 +338,11 @@ async function trainOn(
       `It was started without this --save file: ${savePath} is kept current only while this command follows.`,
     );
   }
-  const exit = await followTo(workflowId, connected, output, flags, io, savePath);
-  if (isSignedByClient(staged)) await tidy(staged, workflowId, connected, output);
+  const exit = await followTo(workflowId, connected, output, flags, io, savePath, async (current) => {
+    if (isSignedByClient(staged)) await tidy(staged, workflowId, current, output);
+    await afterModel(current, await current.trainings.result(workflowId), output, flags, io);
+  });
+  if (exit !== Exit.done && isSignedByClient(staged)) await tidy(staged, workflowId, connected, output);
   return exit;
 }
 
@@ -416,7 +420,9 @@ async function tellFound(
   if (savePath !== undefined) new SaveFile(savePath, undefined, output.say).take(snapshot, seenAt);
   if (snapshot.status === 'completed') {
     output.say(`${workflowId} has trained this already; nothing is spent.`);
-    return tellResult(connected, workflowId, output, { onlyModelId: true });
+    const told = await tellResult(connected, workflowId, output, { onlyModelId: true });
+    await afterModel(connected, await connected.trainings.result(workflowId), output, flags, io);
+    return told;
   }
   const program = programIn(io.env);
   const { status, memo } = snapshot;

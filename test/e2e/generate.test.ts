@@ -1,0 +1,127 @@
+/**
+ * `generate` from the command line against a configured Temporal server, with a worker process of its own.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn as spawnTerminal } from '@lydell/node-pty';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CLIENT_PATH, runCli } from '../support/cli.js';
+import { recordsIn } from '../support/json.js';
+import { createRig, type Rig } from '../support/rig.js';
+import { waitUntil } from '../support/waitUntil.js';
+
+let rig: Rig;
+let folder: string;
+
+beforeAll(async () => {
+  rig = await createRig();
+  await rig.startWorker();
+});
+
+beforeEach(() => {
+  rig.sandbox.reset();
+  folder = mkdtempSync(join(tmpdir(), 'tunesmith-songs-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+afterAll(async () => {
+  await rig.close();
+});
+
+const generate = (...more: string[]): string[] => [
+  'generate',
+  '--model',
+  'chirp-v5',
+  '--prompt',
+  'la la',
+  '--out',
+  folder,
+  ...more,
+];
+const songs = (): number => rig.sandbox.report().ledger.filter(({ kind }) => kind === 'generate').length;
+
+describe('generate', () => {
+  it('says the price and the balance, makes the song, and leaves its files and their paths', async () => {
+    const { code, stdout, stderr } = await runCli(generate('--yes', '--title', 'Neon'), rig.env);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/Price +about 40 credits/);
+    expect(stderr).toMatch(/Balance +10000 credits, about 9960 afterwards/);
+    const paths = stdout.trimEnd().split('\n');
+    expect(paths).toHaveLength(2);
+    expect(
+      readdirSync(folder)
+        .map((file) => join(folder, file))
+        .sort(),
+    ).toEqual([...paths].sort());
+    expect(paths[0]).toMatch(/Neon [0-9a-f]{8}\.wav$/);
+    expect(songs()).toBe(1);
+  });
+
+  it('leaves one whose answer was lost to a person, who hears of it by watch and answers by fix', async () => {
+    rig.sandbox.addFaults([{ on: 'generate', fault: { kind: 'lost' } }]);
+    const first = await runCli(generate('--yes', '--json'), rig.env);
+    expect(first.code).toBe(6);
+    const [last] = recordsIn(first.stdout)
+      .filter(({ type }) => type === 'song')
+      .slice(-1);
+    const id = last?.type === 'song' ? last.workflowId : '';
+    expect(last).toMatchObject({ attention: { kind: 'charge-unknown' } });
+
+    expect((await runCli(['watch', id], rig.env)).stderr).toContain(
+      `fix ${id} --retry --accept-second-charge`,
+    );
+    expect((await runCli(['fix', id, '--retry'], rig.env)).code).toBe(2);
+    expect(songs()).toBe(1);
+    expect((await runCli(['fix', id, '--retry', '--accept-second-charge'], rig.env)).code).toBe(0);
+    expect(songs()).toBe(2);
+
+    const result = await runCli(['result', id, '--out', folder, '--json'], rig.env);
+    expect(recordsIn(result.stdout)).toMatchObject([{ type: 'generated', files: [{}, {}] }]);
+    expect(readdirSync(folder)).toHaveLength(2);
+  });
+
+  it('asks on a terminal, and starts nothing where the answer is Enter', async () => {
+    const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...generate()], {
+      env: rig.env,
+      cols: 100,
+      rows: 30,
+    });
+    let seen = '';
+    terminal.onData((text) => (seen += text));
+    const ended = new Promise<number>((resolve) => {
+      terminal.onExit(({ exitCode }) => {
+        resolve(exitCode);
+      });
+    });
+    await waitUntil('it asks', () => seen.includes('Make it for about 40 credits?'));
+    terminal.write('\r');
+    expect(await ended).toBe(2);
+    expect(seen).toContain('Nothing was started');
+    expect(rig.sandbox.report().requests.counts.generate).toBeUndefined();
+  });
+});
+
+describe('a finished training', () => {
+  it('ends with the command that makes a song with it, which works as it is', async () => {
+    const name = `Model ${process.pid}`;
+    const { code, stdout, stderr } = await runCli(
+      ['train', '--yes', '--name', name, ...rig.tracks.urls],
+      rig.env,
+    );
+    expect(code).toBe(0);
+    const command = stderr.trimEnd().split('\n').at(-1) ?? '';
+    expect(command).toBe(`  tunesmith generate --model ${stdout.trimEnd()} --prompt 'YOUR LYRICS'`);
+    const song = await runCli(
+      ['generate', '--model', name, '--prompt', 'YOUR LYRICS', '--yes', '--detach'],
+      rig.env,
+    );
+    expect(song.code).toBe(7);
+    const id = song.stdout.trimEnd();
+    expect((await runCli(['status', id, '--json'], rig.env)).stdout).toContain(stdout.trimEnd());
+    expect((await runCli(['list', '--songs'], rig.env)).stdout).toContain(id);
+  });
+});
