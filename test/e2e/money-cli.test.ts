@@ -328,7 +328,7 @@ describe('with a worker that knows how soon charges appear', () => {
     expect(list.stdout).not.toContain(workflowId);
     const models = await runCli(['models'], rig.env);
     const line = models.stdout.split('\n').find((one) => one.startsWith(name));
-    expect(line).toMatch(/chirp-custom:\S+ +\d{4}-\d\d-\d\d +create: 100 credits/);
+    expect(line).toMatch(/chirp-custom:\S+ +\d{4}-\d\d-\d\d +8 files +create: 100 credits/);
     const json = JSON.parse((await runCli(['models', '--json'], rig.env)).stdout) as { name: string }[];
     expect(json.find((model) => model.name === name)).toMatchObject({
       type: 'model',
