@@ -76,6 +76,7 @@ async function readLedger(mountsea: Mountsea, since: number, signal: AbortSignal
   }
   const all = [...rows.values()].sort((a, b) => a.at - b.at);
   const uploads = all.filter(({ kind }) => kind === 'upload');
+  const dearest = Math.max(0, ...uploads.map(({ amount }) => amount));
   return {
     at,
     balance,
@@ -83,6 +84,7 @@ async function readLedger(mountsea: Mountsea, since: number, signal: AbortSignal
       .filter(({ kind }) => kind === 'create')
       .map(({ id, at: bookedAt, amount }) => ({ id, at: bookedAt, amount })),
     uploads: { count: uploads.length, total: uploads.reduce((sum, { amount }) => sum + amount, 0) },
+    ...(dearest > 0 ? { dearestUpload: dearest } : {}),
     unidentified: all.filter(({ kind }) => kind === 'unidentified').length,
   };
 }

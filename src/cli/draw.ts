@@ -584,7 +584,7 @@ function countWords(counts: Partial<Record<FileState, number>>, total: number): 
 }
 
 /** The last part of a path says most. */
-function nameOf(label: string): string {
+export function nameOf(label: string): string {
   const last = label.split('/').at(-1) ?? '';
   return last === '' ? label : last;
 }

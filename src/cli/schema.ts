@@ -37,6 +37,7 @@ import type {
 } from '../contract/song.js';
 
 import type { Finding } from './doctor/finding.js';
+import { type Finding as PlanFinding, FINDING_CODES } from '../preflight/findings.js';
 import { Exit } from './exit.js';
 import type { TrainingStatus } from '../library/snapshot.js';
 
@@ -355,6 +356,63 @@ const unstage = z
   })
   .meta({ description: 'What became of the staged copies of local files.' });
 
+const planFinding = schemaOf<PlanFinding>()(
+  z.strictObject({
+    level: z.enum(['error', 'warning', 'note']).meta({
+      description: 'An error stops a training; a warning does too, unless it is accepted.',
+    }),
+    code: z.enum(FINDING_CODES).meta({ description: 'What is wrong, for programs.' }),
+    files: z.array(count).meta({ description: 'Numbers of the files; none: the training as a whole.' }),
+    short: text,
+    message: text,
+  }),
+);
+const plan = z
+  .strictObject({
+    type: z.literal('plan'),
+    version,
+    hash: text.meta({ description: 'For `train --plan`.' }),
+    name: text,
+    origin: text,
+    files: z.array(
+      z.strictObject({
+        number: count,
+        label: text,
+        isUploaded: z.boolean().meta({ description: 'False: its clip is there already, or on its way.' }),
+        kind: optionalText.meta({ description: 'By its first bytes, e.g. `mp3`.' }),
+        durationMs: z.exactOptional(count).meta({ description: 'Absent where it cannot be told honestly.' }),
+        codec: optionalText,
+        sampleRate: z.exactOptional(z.number()).meta({ description: 'Hz.' }),
+        channels: z.exactOptional(count),
+        size: z.exactOptional(count).meta({ description: 'Bytes.' }),
+        contentType: optionalText,
+        expiresAt: optionalTime.meta({ description: 'Until when its URL is signed.' }),
+      }),
+    ),
+    findings: z.array(planFinding),
+    price: z.strictObject({
+      uploads: count,
+      uploadCredits: credits.meta({ description: 'Of one upload.' }),
+      basis: z.enum(['ledger', 'assumption']),
+      createCredits: credits,
+      total: credits,
+    }),
+    balance: z.union([
+      z.strictObject({ before: credits, after: credits }),
+      z.strictObject({ unknown: text.meta({ description: 'Why.' }) }),
+    ]),
+    sameFiles: z
+      .array(z.strictObject({ workflowId: text, name: text, modelId: optionalText }))
+      .meta({ description: 'Trainings of the same files under other names.' }),
+    existing: z
+      .exactOptional(z.strictObject({ workflowId: text, outcome: z.enum(['runs', 'done', 'ended']) }))
+      .meta({ description: 'The training that `train` finds instead of starting one.' }),
+  })
+  .meta({
+    description:
+      'The checks and the price of a training. Of `plan`; of `train` where it starts nothing because of them.',
+  });
+
 const down = z
   .strictObject({ type: z.literal('down'), version, outcome: z.enum(['stopped', 'not-running']) })
   .meta({ description: 'What became of the background server.' });
@@ -557,6 +615,7 @@ export const RECORDS = {
   song,
   generated,
   audit,
+  plan,
   down,
   unstage,
   import: imported,

@@ -4,10 +4,16 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../contract/account.js';
 import { READ_SONG_TERMS_WORKFLOW, type ReadSongTermsInput, type SongTerms } from '../contract/song.js';
 import { READ_STAGING_WORKFLOW, type ReadStagingInput, type StagingAbilities } from '../contract/staging.js';
-import { type AccountReading, READ_ACCOUNT_WORKFLOW, type ReadAccountInput } from '../money/audit.js';
-import { taskQueueFor } from '../temporal/identity.js';
+import {
+  type AccountLedger,
+  type AccountReading,
+  READ_ACCOUNT_WORKFLOW,
+  type ReadAccountInput,
+} from '../money/audit.js';
+import { accountWorkflowIdFor, taskQueueFor } from '../temporal/identity.js';
 import { WorkerFailedError } from './errors.js';
 
 /** A worker that is there takes a new workflow in milliseconds. */
@@ -16,6 +22,18 @@ const NO_WORKER_MS = 4_000;
 const READING_MS = 150_000;
 /** Events of a workflow that no worker has seen: started, first task scheduled. */
 const UNSEEN_EVENTS = 2;
+
+/** Rows this young say what an upload costs now; what older ones showed the account workflow remembers. */
+const PRICES_MS = 2 * 24 * 3_600_000;
+const FACTS_MS = 2_000;
+
+/** What a plan must know of the account behind the worker's key. */
+export interface AccountPrices {
+  /** Credits. */
+  balance: number;
+  /** The dearest upload that was seen, credits; absent where none was. */
+  uploadCredits?: number;
+}
 
 export class Account {
   readonly #client: Client;
@@ -62,6 +80,38 @@ export class Account {
     await handle.terminate('no worker');
     return undefined;
   }
+
+  /** What a plan must know, or why it is not known, in a few words. Never rejects: a plan is good without. */
+  async prices(origin: string): Promise<AccountPrices | { unknown: string }> {
+    try {
+      const reading = await this.read({ origin, since: Date.now() - PRICES_MS });
+      if (reading === undefined) return { unknown: 'no worker' };
+      const { ledger, ledgerMissing = 'billing did not answer', keyFingerprint } = reading;
+      if (ledger === undefined) return { unknown: ledgerMissing };
+      const uploadCredits = priceOf(await this.#facts(origin, keyFingerprint), ledger);
+      return { balance: ledger.balance, ...(uploadCredits === undefined ? {} : { uploadCredits }) };
+    } catch (error) {
+      return { unknown: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** What trainings have shown before; undefined where there was none. */
+  async #facts(origin: string, keyFingerprint: string): Promise<AccountFacts | undefined> {
+    const question: AccountQuestion = { workflowId: '', keyFingerprint, since: Date.now() };
+    const handle = this.#client.workflow.getHandle(accountWorkflowIdFor(origin));
+    try {
+      return await this.#client.withDeadline(Date.now() + FACTS_MS, () =>
+        handle.query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, question),
+      );
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function priceOf(facts: AccountFacts | undefined, ledger: AccountLedger): number | undefined {
+  const dearest = Math.max(facts?.uploadCredits ?? 0, ledger.dearestUpload ?? 0);
+  return dearest > 0 ? dearest : undefined;
 }
 
 async function answerOf<A>(result: Promise<A>): Promise<A> {

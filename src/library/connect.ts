@@ -120,19 +120,7 @@ async function connectConfigured(
 async function connectOwn(settings: Settings, options: ConnectOptions): Promise<Connected | undefined> {
   const { purpose, recordDir, env, say } = options;
   const running = await findBackground(settings);
-  if (purpose === 'train') {
-    if (running?.worker === undefined && settings.apiKey() === undefined) {
-      throw new NoApiKeyError(
-        'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (`tunesmith login` keeps one for good; without a key: `tunesmith demo`.)',
-      );
-    }
-    if (recordDir !== undefined && running !== undefined && running.recordDir !== recordDir) {
-      throw new WorkerMismatchError(
-        'The background worker runs already and does not record there: run `tunesmith down`, then this command again.',
-      );
-    }
-    if (options.notifies === true) requireWebhookSecret(settings, running);
-  }
+  if (purpose === 'train') requireStartable(settings, options, running);
   let background;
   try {
     background = await ensureBackground(settings, {
@@ -220,6 +208,30 @@ function requireWebhookSecret(settings: Settings, running: Background | undefine
       `--notify: the background worker signs with another TUNESMITH_WEBHOOK_SECRET than yours. To change that: ${remedy}`,
     );
   }
+}
+
+/**
+ * What a training needs of our own server in the background.
+ *
+ * @param running that server; undefined where it is still to be started.
+ * @throws UsageError where it would not be as the training needs it.
+ */
+export function requireStartable(
+  settings: Settings,
+  { recordDir, notifies }: Pick<ConnectOptions, 'recordDir' | 'notifies'>,
+  running?: Background,
+): void {
+  if (running?.worker === undefined && settings.apiKey() === undefined) {
+    throw new NoApiKeyError(
+      'No API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it. Nothing was started. (`tunesmith login` keeps one for good; without a key: `tunesmith demo`.)',
+    );
+  }
+  if (recordDir !== undefined && running !== undefined && running.recordDir !== recordDir) {
+    throw new WorkerMismatchError(
+      'The background worker runs already and does not record there: run `tunesmith down`, then this command again.',
+    );
+  }
+  if (notifies === true) requireWebhookSecret(settings, running);
 }
 
 function runPage(ui: string, namespace: string, workflowId: string, runId: string): string {

@@ -109,17 +109,8 @@ export class Trainings {
     again?: string | true,
     stage: (workflowId: string) => Promise<Source[]> = () => Promise.resolve(input.sources),
   ): Promise<StartOutcome> {
-    const identity = {
-      origin: input.origin,
-      name: input.name,
-      sources: input.sources.map(sourceIdentity),
-    };
-    const base = trainingWorkflowId(identity);
-    const label = again === undefined ? undefined : await this.#labelOf(base, again);
-    const workflowId = label === undefined ? base : trainingWorkflowId({ ...identity, again: label });
-    const known = await this.#known(workflowId);
-    if (known !== undefined) return foundOf(known, input);
-    if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId);
+    const { workflowId, found } = await this.#find(input, again);
+    if (found !== undefined) return found;
     const { sources, name, origin, session } = input;
     const staged = await stage(workflowId);
     const now = new Date().toISOString();
@@ -157,6 +148,11 @@ export class Trainings {
       if (faster === undefined) throw error;
       return foundOf(faster, input);
     }
+  }
+
+  /** The training that `start` would find; undefined where it would start one. Throws as `start` does. */
+  async find(input: TrainCustomModelInput, again?: string | true): Promise<StartOutcome | undefined> {
+    return (await this.#find(input, again)).found;
   }
 
   /**
@@ -318,6 +314,24 @@ export class Trainings {
     const closed = closedRecord(record, memo, new Date().toISOString());
     await this.records.put(closed);
     return closed;
+  }
+
+  async #find(
+    input: TrainCustomModelInput,
+    again: string | true | undefined,
+  ): Promise<{ workflowId: string; found?: StartOutcome }> {
+    const identity = {
+      origin: input.origin,
+      name: input.name,
+      sources: input.sources.map(sourceIdentity),
+    };
+    const base = trainingWorkflowId(identity);
+    const label = again === undefined ? undefined : await this.#labelOf(base, again);
+    const workflowId = label === undefined ? base : trainingWorkflowId({ ...identity, again: label });
+    const known = await this.#known(workflowId);
+    if (known !== undefined) return { workflowId, found: foundOf(known, input) };
+    if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId);
+    return { workflowId };
   }
 
   /** The training that is known under an id: itself, its record, or the one that this identity was corrected to. */

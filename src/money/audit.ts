@@ -46,6 +46,8 @@ export interface AccountLedger {
   /** Oldest first; a negative amount is a refund. */
   creates: CreateRow[];
   uploads: { count: number; total: number };
+  /** The dearest upload of these rows, credits; absent where there is none. */
+  dearestUpload?: number;
   /** Rows that do not say what they were for. One of them may be a create. */
   unidentified: number;
 }

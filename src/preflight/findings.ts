@@ -10,6 +10,8 @@ interface Named {
   number: number;
   /** What people see of it: no query. */
   label: string;
+  /** What it is at the beginning of a sentence. Default: `File N`. */
+  what?: string;
 }
 
 export interface RemoteSubject extends Named {
@@ -20,6 +22,8 @@ export interface RemoteSubject extends Named {
 export interface LocalSubject extends Named {
   /** Absolute. */
   path: string;
+  /** Of its bytes, 64 hex digits, where it is known already; else it is computed. */
+  sha256?: string;
 }
 
 /**
@@ -40,28 +44,31 @@ export interface Finding {
   message: string;
 }
 
-export type FindingCode =
-  // Of one source.
-  | 'unreachable'
-  | 'unknown-host'
-  | 'private-address'
-  | 'redirects'
-  | 'http-status'
-  | 'slow'
-  | 'empty'
-  | 'web-page'
-  | 'not-audio'
-  | 'unusual-format'
-  | 'content-type'
-  | 'signature-expired'
-  | 'signature-expires'
-  | 'no-file'
-  // Of several, or of the training.
-  | 'too-long'
-  | 'same-content'
-  | 'name-length'
-  | 'file-count'
-  | 'drop-count';
+/** Of one source first, then of several or of the whole. */
+export const FINDING_CODES = [
+  'unreachable',
+  'unknown-host',
+  'private-address',
+  'redirects',
+  'http-status',
+  'slow',
+  'empty',
+  'web-page',
+  'not-audio',
+  'unusual-format',
+  'content-type',
+  'signature-expired',
+  'signature-expires',
+  'no-file',
+  'too-long',
+  'same-content',
+  'name-length',
+  'file-count',
+  'drop-count',
+  'balance',
+  'budget',
+] as const;
+export type FindingCode = (typeof FINDING_CODES)[number];
 
 /** What is known of the audio. A field is absent where it could not be told honestly. */
 export interface Sound {

@@ -153,8 +153,6 @@ export class Fetcher {
         if (next === undefined || !/^https?:$/.test(next.protocol)) {
           return { kind: 'redirects', why: 'to something that is no http or https URL', hops };
         }
-        // What is not sent to the first host has no business at the second.
-        [next.username, next.password] = ['', ''];
         if (hops.includes(next.href)) return { kind: 'redirects', why: 'in a circle', hops };
         if (hops.length > MAX_REDIRECTS) {
           return { kind: 'redirects', why: `more than ${MAX_REDIRECTS} times`, hops };

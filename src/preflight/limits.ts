@@ -23,11 +23,16 @@ export interface Wish {
 export function findingsOfTraining(looks: readonly Look[], wish: Wish): Finding[] {
   const twins = twinsIn(looks);
   const distinct = wish.fileCount - twins.reduce((count, { files }) => count + files.length - 1, 0);
-  return [...looks.flatMap(tooLong), ...twins, ...ofName(wish.name), ...ofCount(wish, distinct)];
+  return [
+    ...looks.flatMap((look) => tooLong(look)),
+    ...twins,
+    ...ofName(wish.name),
+    ...ofCount(wish, distinct),
+  ];
 }
 
 /** Of one source; also for one that takes the place of another. */
-export function tooLong({ number, durationMs = 0 }: Look): Finding[] {
+export function tooLong({ number, durationMs = 0 }: Look, what = `File ${number}`): Finding[] {
   if (durationMs <= SUNO_LIMITS.trackMs) return [];
   const minutes = Math.round(durationMs / 6_000) / 10;
   return [
@@ -36,7 +41,7 @@ export function tooLong({ number, durationMs = 0 }: Look): Finding[] {
       code: 'too-long',
       files: [number],
       short: 'over 8 min',
-      message: `File ${number}: it is ${minutes} minutes long; Suno takes tracks of up to 8. Cut it.`,
+      message: `${what}: it is ${minutes} minutes long; Suno takes tracks of up to 8. Cut it.`,
     },
   ];
 }

@@ -19,6 +19,7 @@ import { type Answer, type Fetched, Fetcher, type FetchRules } from './http.js';
 import { sharePageOf } from './pages.js';
 import { isSigned, signatureOf } from './signatures.js';
 import { type Bytes, recognise, soundOf } from './sound.js';
+import { sizeWords, spanOf } from './words.js';
 
 const TIMEOUT_MS = 20_000;
 /** Few: the server of somebody's files is not to be pressed. */
@@ -57,7 +58,7 @@ export async function lookAt(subjects: readonly Subject[], options: LookOptions)
 }
 
 async function lookAtUrl(
-  { number, label, url }: RemoteSubject,
+  { number, label, url, what }: RemoteSubject,
   fetcher: Fetcher,
   { needsMs, now = Date.now() }: LookOptions,
 ): Promise<Look> {
@@ -67,7 +68,7 @@ async function lookAtUrl(
     label,
     ...(signature === undefined ? {} : { expiresAt: new Date(signature.expiresAt).toISOString() }),
   };
-  const found = findingsFor(number);
+  const found = findingsFor(number, what);
   if (signature !== undefined && signature.expiresAt <= now) {
     const ago = spanOf(now - signature.expiresAt);
     found.add('error', 'signature-expired', 'expired', `its signed URL expired ${ago} ago. Sign it again.`);
@@ -103,7 +104,7 @@ async function lookAtUrl(
     ...sound,
     ...(size === undefined ? {} : { size }),
     ...(contentType === undefined ? {} : { contentType: contentType.slice(0, 100) }),
-    content: contentOf(fetched),
+    ...(isSlow ? {} : { content: contentOf(fetched) }),
     findings: found.list,
   };
 }
@@ -177,9 +178,9 @@ function refuse(fetched: Exclude<Fetched, { kind: 'answered' }>, signed: boolean
   }
 }
 
-async function lookAtFile({ number, label, path }: LocalSubject): Promise<Look> {
+async function lookAtFile({ number, label, path, sha256, what }: LocalSubject): Promise<Look> {
   const named = { number, label };
-  const found = findingsFor(number);
+  const found = findingsFor(number, what);
   const why = await whyUnreadable(path);
   if (why !== undefined) {
     found.add('error', 'no-file', why.short, why.message);
@@ -196,7 +197,13 @@ async function lookAtFile({ number, label, path }: LocalSubject): Promise<Look> 
       const head = await part(0, Math.min(size, LOCAL_HEAD_BYTES));
       const bytes = { head, isWhole: head.length === size, size, more: part, isLocal: true };
       const sound = await soundIn(bytes, [], found);
-      return { ...named, ...sound, size, content: await sha256Of(path), findings: found.list };
+      return {
+        ...named,
+        ...sound,
+        size,
+        content: `sha256 ${sha256 ?? (await sha256Of(path))}`,
+        findings: found.list,
+      };
     } finally {
       await file.close();
     }
@@ -225,7 +232,7 @@ async function whyUnreadable(path: string): Promise<{ short: string; message: st
 async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return `sha256 ${hash.digest('hex')}`;
+  return hash.digest('hex');
 }
 
 /** @param hops addresses that led to the bytes; none for a file. @returns undefined for what is no audio. */
@@ -294,13 +301,13 @@ interface Findings {
   add: (level: Level, code: FindingCode, short: string, message: string) => void;
 }
 
-/** @param number of the file; its sentences begin with it. */
-function findingsFor(number: number): Findings {
+/** @param what its sentences begin with. */
+function findingsFor(number: number, what = `File ${number}`): Findings {
   const list: Finding[] = [];
   return {
     list,
     add: (level, code, short, message) => {
-      list.push({ level, code, files: [number], short, message: `File ${number}: ${message}` });
+      list.push({ level, code, files: [number], short, message: `${what}: ${message}` });
     },
   };
 }
@@ -308,20 +315,4 @@ function findingsFor(number: number): Findings {
 function hostOf(hops: readonly string[]): string {
   const last = hops.at(-1);
   return last === undefined ? 'another host' : new URL(last).hostname;
-}
-
-/** e.g. `3 min`; for what is left of a signature. */
-export function spanOf(ms: number): string {
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1_000))} s`;
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
-}
-
-/** e.g. `5.2 MB`, in powers of ten as file managers show it. */
-export function sizeWords(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`;
-  if (bytes < 1_000_000) return `${Math.round(bytes / 1_000)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -46,8 +46,6 @@ const CONTAINERS = new Set(['mp4', 'mov', 'm4v', 'webm', 'mkv', '3gp', 'ogv']);
 
 export async function recognise(head: Uint8Array): Promise<Recognised> {
   const start = Buffer.from(head.subarray(0, 512)).toString('latin1');
-  // A tag with a big picture is longer than what a library looks through.
-  if (start.startsWith('ID3')) return { as: 'audio', kind: 'mp3', isUsual: true };
   const type = await fileTypeFromBuffer(head.subarray(0, 64 * 1024)).catch(() => undefined);
   if (type !== undefined && type.ext !== 'xml') {
     const kind = KINDS[type.ext] ?? type.ext;

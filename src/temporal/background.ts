@@ -85,6 +85,11 @@ export async function findBackground({ home }: Pick<Settings, 'home'>): Promise<
   };
 }
 
+/** Whether this home has state, or a process that is about to have some; else nothing was ever started here. */
+export function hasBackground({ home }: Pick<Settings, 'home'>): boolean {
+  return existsSync(homePaths(home).stateFile) || lockHolder(home) !== undefined;
+}
+
 /**
  * Whether what answers at its address is still the server that was found. Its port may be another one's by now, which knows
  * nothing of our trainings.
@@ -112,9 +117,7 @@ export async function ensureBackground(
   options: EnsureOptions,
 ): Promise<Background | undefined> {
   const { home } = settings;
-  const { stateFile } = homePaths(home);
-  if (options.when === 'if-state' && !existsSync(stateFile) && lockHolder(home) === undefined)
-    return undefined;
+  if (options.when === 'if-state' && !hasBackground(settings)) return undefined;
   makePrivateFolder(home);
   // Before the first look at the record: see `untilIdle` in host.ts.
   noteUse(home);

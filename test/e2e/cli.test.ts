@@ -117,7 +117,7 @@ describe('train', () => {
 
   it('shows no query of a URL, in no output', async () => {
     const signed = rig.tracks.urls.map((url) => `${url}?token=sesame`);
-    const { stdout, stderr } = await runCli(['train', '--name', name, '--json', ...signed], rig.env);
+    const { stdout, stderr } = await runCli(['train', '--yes', '--name', name, '--json', ...signed], rig.env);
     const status = await runCli(['status', name], rig.env);
     expect(stdout + stderr + status.stdout + status.stderr).not.toContain('sesame');
   });
@@ -174,7 +174,7 @@ describe('a training that waits for a person', () => {
     try {
       await fresh.startWorker();
       fresh.sandbox.addFaults([{ on: 'create', fault: { kind: 'status', status: 500 } }]);
-      const parked = await runCli(['train', '--name', name, ...fresh.tracks.urls], fresh.env);
+      const parked = await runCli(['train', '--yes', '--name', name, ...fresh.tracks.urls], fresh.env);
       expect(parked.code, parked.stderr).toBe(6);
       expect(parked.stderr).toContain('charge unknown');
       const status = await runCli(['status', name, '--exit-status'], fresh.env);
@@ -266,7 +266,7 @@ describe('without a worker', () => {
 
   it('status, list and result answer from the memo and say that no worker does', async () => {
     other.sandbox.addFaults([{ on: 'create', fault: { kind: 'neverFinish' } }]);
-    await runCli(['train', '--name', name, '--detach', ...other.tracks.urls], other.env);
+    await runCli(['train', '--yes', '--name', name, '--detach', ...other.tracks.urls], other.env);
     await waitUntil('it trains', async () =>
       (await runCli(['status', name], other.env)).stdout.includes('100 credits'),
     );
@@ -391,7 +391,7 @@ describe('--record and --replay', () => {
       const recorder = startCli(['worker', '--record', folder], worker.env);
       await waitUntil('the worker runs', () => recorder.stderr().includes('is running'));
       const signed = worker.tracks.urls.map((url) => `${url}?token=sesame`);
-      const { code, stdout } = await runCli(['train', '--name', name, ...signed], worker.env);
+      const { code, stdout } = await runCli(['train', '--yes', '--name', name, ...signed], worker.env);
       expect(code).toBe(0);
       recorder.process.kill('SIGTERM');
       await recorder.finished;

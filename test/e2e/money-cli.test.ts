@@ -464,7 +464,7 @@ describe('--save', () => {
       const path = join(folder, 'own.json');
       const name = newName();
       const started = await runCli(
-        ['train', '--name', name, '--detach', '--save', path, ...rig.tracks.urls],
+        ['train', '--yes', '--name', name, '--detach', '--save', path, ...rig.tracks.urls],
         env,
       );
       expect(started.code, started.stderr).toBe(7);

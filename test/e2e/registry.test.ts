@@ -25,7 +25,7 @@ afterAll(async () => {
   await rig.close();
 });
 
-const name = `Model ${process.pid} registry`;
+const name = `R${process.pid} registry`;
 const train = (...more: string[]): string[] => [
   'train',
   '--yes',

@@ -307,6 +307,7 @@ describe('redirects', () => {
       to(`/${++hop}`)(request, response);
     };
     expect((await look('/a')).findings[0]?.message).toMatch(/more than 10 times/);
+    expect(hop).toBe(11);
     handler = to('file:///etc/passwd');
     expect((await look('/a')).findings[0]?.message).toMatch(/no http or https/);
   });

@@ -8,10 +8,13 @@ import { FLAGS } from '../../contract/fixFlags.js';
 import { readSettings } from '../../temporal/settings.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
+import { acceptWarnings, requireGood } from '../consent.js';
 import { asFlags, type Replacement, sendCorrection, type Wish } from '../correcting.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
+import { lookAtReplacement } from '../../library/plan.js';
 import type { Snapshot } from '../../library/snapshot.js';
+import type { Finding } from '../../preflight/findings.js';
 import { sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
 import { type FollowFlags, followTo } from './following.js';
@@ -28,6 +31,7 @@ interface FixFlags extends FollowFlags {
   giveUp?: boolean;
   maxCredits?: number;
   acceptSecondCharge?: boolean;
+  acceptWarnings?: boolean;
 }
 
 export const fixCommand = defineCommand<FixFlags, [string?]>({
@@ -55,6 +59,7 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
       '--accept-second-charge',
       'with --resend-create or --new-session while the charge is unknown: it may be paid twice',
     ),
+    acceptWarnings(),
     detach(),
     wait(),
     json(),
@@ -89,12 +94,14 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
   const action = actionOf(flags);
   // Looked at before anything is sent, like the sources of `train`.
   const { allowPrivateUrls } = readSettings(io.env);
-  const warn = new Output(io, flags.json === true).say;
+  const early = new Output(io, flags.json === true);
   const replacements = await replacementsOf(flags.replace ?? [], {
     folder: folderOf(io),
     allowPrivateUrls,
-    warn,
+    warn: early.say,
   });
+  const found = replacements.flatMap(({ findings }) => findings);
+  await requireGood(found, flags, early, io);
   return withTraining(
     id,
     flags,
@@ -156,7 +163,10 @@ function actionOf(flags: FixFlags): CorrectionAction {
 }
 
 /** @throws UsageError where a `--replace` is none, or the new source is none. */
-async function replacementsOf(values: readonly string[], rules: SourceRules): Promise<Replacement[]> {
+async function replacementsOf(
+  values: readonly string[],
+  rules: SourceRules,
+): Promise<(Replacement & { findings: Finding[] })[]> {
   return Promise.all(
     values.map(async (value) => {
       const pair = pairOf(value);
@@ -165,7 +175,8 @@ async function replacementsOf(values: readonly string[], rules: SourceRules): Pr
       }
       const [file, url] = pair;
       const what = /^\d+$/.test(file) ? `The new source of file ${file}` : 'A new source';
-      return { file, source: await sourceFrom(url, what, rules) };
+      const source = await sourceFrom(url, what, rules);
+      return { file, source, findings: await lookAtReplacement(what, source, rules) };
     }),
   );
 }

@@ -13,13 +13,14 @@ import { forgetCommand } from './forget.js';
 import { generateCommand } from './generate.js';
 import { listCommand, statusCommand } from './looks.js';
 import { modelsCommand } from './models.js';
+import { planCommand } from './plan.js';
 import { demoCommand, downCommand, sandboxCommand, upCommand, workerCommand } from './processes.js';
 import { unstageCommand } from './unstage.js';
 import { trainCommand } from './train.js';
 
 /** In the order in which help and documents list them. */
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
-  { title: 'Train', commands: [trainCommand, fixCommand, cancelCommand] },
+  { title: 'Train', commands: [trainCommand, planCommand, fixCommand, cancelCommand] },
   { title: 'Look', commands: [statusCommand, watchCommand, listCommand, resultCommand] },
   {
     title: 'Songs, models and money',

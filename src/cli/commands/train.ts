@@ -2,61 +2,42 @@
  * Client side: `train`. Everything that can be seen to be wrong is seen before anything is started.
  */
 import { Argument, Option } from 'commander';
-import type { TrainingRecord } from '../../contract/record.js';
 import {
-  type AdoptedSession,
-  type BadFilePolicy,
   CREATE_CREDITS,
   type Source,
   type TrainCustomModelInput,
   TRAINING_DEFAULTS,
-  type TrainingOptions,
 } from '../../contract/training.js';
+import { type Connected, requireStartable } from '../../library/connect.js';
+import { lookAtUploads } from '../../library/plan.js';
+import { modelOfRecord } from '../../library/snapshot.js';
+import { isSignedByClient, removeSigned, stageSources } from '../../library/stage.js';
+import type { Look } from '../../preflight/findings.js';
+import { hasBackground } from '../../temporal/background.js';
 import { readSettings, type Settings } from '../../temporal/settings.js';
-import { matchClips, openingOf, recalled } from '../../library/sessions.js';
-import { clipSources, filesOfClips, namedClips, requireOneWay, savedSources } from '../adopt.js';
-import { collected, credits, duration, notEmpty, wholeNumber } from '../arguments.js';
+import { requireOneWay } from '../adopt.js';
+import { duration, notEmpty } from '../arguments.js';
 import { defineCommand, detach, json, record, wait } from '../command.js';
 import { againCommand } from '../commandLine.js';
-import type { Connected } from '../../library/connect.js';
-import { requireStaging } from '../stagingSetup.js';
+import {
+  type ConsentFlags,
+  consentOptions,
+  requireConsent,
+  requireNoErrors,
+  requireSomebody,
+} from '../consent.js';
 import { receiptWords } from '../draw.js';
-import { Exit, exitOfEnd, UsageError } from '../exit.js';
+import { Exit, exitOfEnd } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
-import { readSaveFile, requireOwnSaveFile, SaveFile } from '../saveFile.js';
-import { notifyTarget } from '../../library/notify.js';
-import { modelOfRecord, savedClips } from '../../library/snapshot.js';
-import { isSignedByClient, removeSigned, stageSources } from '../../library/stage.js';
-import { sourcesFrom } from '../../library/sources.js';
-import { connectOrSay, folderOf, pathFrom, saying, stagingRules } from './common.js';
+import { readSaveFile, SaveFile } from '../saveFile.js';
+import { requireStaging } from '../stagingSetup.js';
+import { localUpload, type Wish, type WishFlags, wishOf, wishOptions, withKnownSession } from '../wish.js';
+import { connectOrSay, pathFrom, saying, stagingRules } from './common.js';
 import { type FollowFlags, followTo, tellResult } from './following.js';
 import { afterModel } from './songs.js';
 
-interface TrainFlags extends FollowFlags {
-  name?: string;
-  yes?: boolean;
-  onBadFile?: BadFilePolicy;
-  minClips?: number;
-  concurrency?: number;
-  maxCredits?: number;
-  uploadCredits?: number;
-  retryRefunded?: boolean;
-  session?: string;
-  clip?: string[];
-  adopt?: string;
-  save?: string;
-  again?: string | true;
-  parkFor?: number;
+interface TrainFlags extends FollowFlags, WishFlags, ConsentFlags {
   record?: string;
-  notify?: string;
-}
-
-/** What the user wants, as far as it can be told without a server. */
-interface Wish {
-  input: TrainCustomModelInput;
-  /** The file of `--adopt`. */
-  saved?: TrainingRecord;
-  savePath?: string;
 }
 
 export const trainCommand = defineCommand<TrainFlags, [string[]]>({
@@ -73,43 +54,11 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     ),
   ],
   options: [
-    new Option('--name <name>', 'name of the model'),
+    ...wishOptions(),
+    ...consentOptions(),
     detach(),
     wait(),
-    new Option('--yes', 'spend without a question'),
-    new Option('--on-bad-file <policy>', 'what becomes of a file that stays bad').choices([
-      'ask',
-      'drop',
-      'fail',
-    ]),
-    new Option(
-      '--min-clips <n>',
-      `fewest clips to train with (default: ${TRAINING_DEFAULTS.minClips})`,
-    ).argParser(wholeNumber),
-    new Option(
-      '--concurrency <n>',
-      `upload tasks in flight at a time (default: ${TRAINING_DEFAULTS.concurrency})`,
-    ).argParser(wholeNumber),
-    new Option(
-      '--max-credits <n>',
-      'most credits that may be spent, unknown counted as spent (default: no limit)',
-    ).argParser(credits),
-    new Option(
-      '--upload-credits <n>',
-      `what an upload counts as, until the ledger shows its price (default: ${TRAINING_DEFAULTS.uploadCredits}, an assumption)`,
-    ).argParser(credits),
-    new Option(
-      '--retry-refunded',
-      'send create once more after a failed training that the ledger gives back',
-    ),
-    new Option('--again [label]', 'train the same content a second time, on purpose'),
-    new Option(
-      '--session <id>',
-      'go on with a session that was begun elsewhere, or by a training that ended',
-    ).argParser(notEmpty),
-    new Option('--clip <id=source>', 'a clip that the session has; may be given again').argParser(collected),
     new Option('--save <file>', 'keep session, clips, receipt and model id there').argParser(notEmpty),
-    new Option('--adopt <file>', 'go on from a file of --save, on any machine').argParser(notEmpty),
     new Option(
       '--park-for <duration>',
       'how long to wait for a person, e.g. 90s, 30m, 2h, 7d (default: without limit)',
@@ -166,125 +115,52 @@ async function train(urls: string[], flags: TrainFlags, argv: readonly string[],
     return Exit.done;
   }
   const wish = await wishOf(urls, flags, saved, settings, output, io);
-  const recordDir = flags.record === undefined ? undefined : pathFrom(flags.record, io);
-  const connected = await connectOrSay(settings, output, io, {
-    purpose: 'train',
-    ...(recordDir === undefined ? {} : { recordDir }),
+  const local = localUpload(wish.input, flags);
+  if (local !== undefined) {
+    await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
+  }
+  const needs = {
+    ...(flags.record === undefined ? {} : { recordDir: pathFrom(flags.record, io) }),
     ...(flags.notify === undefined ? {} : { notifies: true }),
-  });
+  };
+  let early: Look[] | undefined;
+  if (settings.temporal === undefined && !hasBackground(settings)) {
+    requireStartable(settings, needs);
+    early = await lookEarly(wish.input, flags, settings, output, io);
+  }
+  const connected = await connectOrSay(settings, output, io, { purpose: 'train', ...needs });
   try {
-    return await trainOn(connected, wish, flags, argv, output, io);
+    return await trainOn(connected, wish, early, flags, argv, settings, output, io);
   } finally {
     await connected.close();
   }
 }
 
-async function wishOf(
-  urls: string[],
+/**
+ * Where nothing was ever started there is nothing to attach to: then the sources are looked at before a server is started
+ * for them, which may take minutes the first time.
+ */
+async function lookEarly(
+  input: TrainCustomModelInput,
   flags: TrainFlags,
-  saved: TrainingRecord | undefined,
   settings: Settings,
   output: Output,
   io: Io,
-): Promise<Wish> {
-  const { origin, allowPrivateUrls, timeScale } = settings;
-  const { minClips = TRAINING_DEFAULTS.minClips } = flags;
-  const name = flags.name ?? saved?.name;
-  if (name === undefined) throw new UsageError('--name is needed: the name of the model.');
-  if (name.trim() === '') throw new UsageError('--name must not be empty.');
-  if (saved !== undefined) requireAdoptable(saved, origin);
-  const named = namedClips(flags.clip ?? []);
-  const rules = { folder: folderOf(io), allowPrivateUrls, warn: output.say };
-  const clips = await clipSources(named, rules);
-  const args = saved !== undefined && urls.length === 0 ? await savedSources(saved, rules.folder) : urls;
-  const sources = await sourcesFrom(args, { ...rules, minClips, also: clips.map(({ source }) => source) });
-  const notify =
-    flags.notify === undefined
-      ? undefined
-      : await notifyTarget(flags.notify, { allowPrivateUrls, warn: output.say });
-  const sessionId = flags.session ?? saved?.sessionId;
-  let session: AdoptedSession | undefined;
-  if (saved !== undefined && sessionId !== undefined) {
-    session = {
-      sessionId,
-      clips: matchClips(sources, savedClips(saved)),
-      openedAt: openingOf(saved.startedAt, saved.receipt.create.attempts),
-    };
-  } else if (sessionId !== undefined) {
-    session = { sessionId, clips: filesOfClips(sources, clips) };
-  }
-  const input: TrainCustomModelInput = {
-    name,
-    origin,
-    sources,
-    ...optionsOf(flags),
-    ...(timeScale === 1 ? {} : { timeScale }),
-    ...(session === undefined ? {} : { session }),
-    ...(notify === undefined ? {} : { notify }),
-  };
-  // Which clips a session has may be known to the server only.
-  const isComplete = flags.session === undefined || flags.clip !== undefined;
-  requireBudget(input, isComplete ? uploadsOf(input) : 0);
-  const local = sources.find(
-    (source, index) => !('url' in source) && !session?.clips.some(({ file }) => file === index + 1),
-  );
-  if (local !== undefined && isComplete) {
-    await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
-  }
-  const savePath = flags.save === undefined ? undefined : pathFrom(flags.save, io);
-  if (savePath !== undefined) requireOwnSaveFile(savePath, { name, sessionId });
-  return {
-    input,
-    ...(saved === undefined ? {} : { saved }),
-    ...(savePath === undefined ? {} : { savePath }),
-  };
+): Promise<Look[]> {
+  requireSomebody(flags, io);
+  const looks = await lookAtUploads(input, settings);
+  requireNoErrors(input, looks, output);
+  return looks;
 }
 
-function optionsOf(flags: TrainFlags): TrainingOptions {
-  const { minClips, onBadFile, concurrency, parkFor, maxCredits, uploadCredits, retryRefunded } = flags;
-  return {
-    ...(minClips === undefined ? {} : { minClips }),
-    ...(onBadFile === undefined ? {} : { onBadFile }),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(parkFor === undefined ? {} : { parkForMs: parkFor }),
-    ...(maxCredits === undefined ? {} : { maxCredits }),
-    ...(uploadCredits === undefined ? {} : { uploadCredits }),
-    ...(retryRefunded === undefined ? {} : { retryRefunded }),
-  };
-}
-
-function requireAdoptable({ name, sessionId, origin: saved }: TrainingRecord, origin: string): void {
-  if (sessionId === undefined) {
-    throw new UsageError(
-      `The file of --adopt has no session: nothing of "${name}" is paid for yet. Train without --adopt.`,
-    );
-  }
-  if (saved === origin) return;
-  throw new UsageError(`The file of --adopt is of ${saved}, but this command is for ${origin}.`);
-}
-
-/** Files that have no clip yet. */
-function uploadsOf({ sources, session }: TrainCustomModelInput): number {
-  return sources.length - (session?.clips.length ?? 0);
-}
-
-/** An upload that leaves no room for create is spent in vain. */
-function requireBudget(
-  { maxCredits, uploadCredits = TRAINING_DEFAULTS.uploadCredits }: TrainCustomModelInput,
-  uploads: number,
-): void {
-  const least = uploads * uploadCredits + CREATE_CREDITS;
-  if (maxCredits === undefined || maxCredits >= least) return;
-  throw new UsageError(
-    `--max-credits ${maxCredits} cannot pay for this training: ${uploads} uploads at ${uploadCredits} credits (--upload-credits) and create at ${CREATE_CREDITS} come to ${least}. Nothing was started.`,
-  );
-}
-
+/** @param early looks at the sources, where that was done already. */
 async function trainOn(
   connected: Connected,
   wish: Wish,
+  early: Look[] | undefined,
   flags: TrainFlags,
   argv: readonly string[],
+  settings: Settings,
   output: Output,
   io: Io,
 ): Promise<number> {
@@ -300,6 +176,10 @@ async function trainOn(
   }
   // Only the worker of our own server shares this disk.
   if (savePath !== undefined && isOwn) input = { ...input, saveFile: savePath };
+  // Attaching spends nothing, so nothing is asked.
+  if ((await trainings.find(input, flags.again)) === undefined) {
+    await requireConsent(input, { connected, early, flags, settings, output, io });
+  }
   const { sources } = input;
   const hasClip = new Set(input.session?.clips.map(({ file }) => file));
   let staged: Source[] = [];
@@ -372,37 +252,6 @@ function sayBudget(
   output.say(
     `At most ${maxCredits} credits: create counts as ${CREATE_CREDITS}, an upload as ${uploadCredits} (an assumption until the ledger shows its price; --upload-credits), and what is unknown as spent.`,
   );
-}
-
-/** What this server remembers of the session: since when it may have had a create, and its clips where none are named. */
-async function withKnownSession(
-  input: TrainCustomModelInput,
-  flags: TrainFlags,
-  { trainings }: Connected,
-  output: Output,
-): Promise<TrainCustomModelInput> {
-  const { session, sources } = input;
-  if (session === undefined) return input;
-  const { sessionId } = session;
-  const known = await trainings.knownSession(sessionId);
-  const named = flags.clip === undefined ? { sessionId } : session;
-  const next = { ...input, session: recalled(named, sources, known) };
-  requireBudget(next, uploadsOf(next));
-  const { clips } = next.session;
-  output.say(clipsSentence(sessionId, clips, sources, known !== undefined || flags.clip !== undefined));
-  return next;
-}
-
-function clipsSentence(
-  sessionId: string,
-  clips: AdoptedSession['clips'],
-  sources: readonly Source[],
-  isKnown: boolean,
-): string {
-  if (!isKnown) {
-    return `This server knows no clips of session ${sessionId}: all ${sources.length} files are uploaded into it. (--clip ID=SOURCE names those that are there.)`;
-  }
-  return `Session ${sessionId}: ${clips.length} of ${sources.length} files have their clips, which are paid for.`;
 }
 
 /** The same content was trained before, and that training has ended. */

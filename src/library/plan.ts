@@ -1,0 +1,293 @@
+/**
+ * Client side: what a training would cost and whether it would work, before anything is started. Looks at the sources and
+ * asks the worker for the balance; sends nothing else. What it says has a hash, so that a later start can be held to it.
+ */
+import { createHash } from 'node:crypto';
+import {
+  CREATE_CREDITS,
+  type Source,
+  type TrainCustomModelInput,
+  TRAINING_DEFAULTS,
+} from '../contract/training.js';
+import { type Finding, type Look, type Subject, worstOf } from '../preflight/findings.js';
+import { findingsOfTraining, tooLong } from '../preflight/limits.js';
+import type { LookOptions } from '../preflight/look.js';
+import { trainingWorkflowId, sourceIdentity } from '../temporal/identity.js';
+import { isPrivateHost } from '../temporal/settings.js';
+import type { AccountPrices } from './account.js';
+
+export interface Plan {
+  /** Of everything that a decision to spend stands on. The balance and signatures of URLs are not in it. */
+  hash: string;
+  name: string;
+  origin: string;
+  files: PlannedFile[];
+  /** Of the files and of the whole, as `files` and the training are numbered. */
+  findings: Finding[];
+  price: Price;
+  balance: Balance;
+  /** Trainings of the same files under other names, newest first. */
+  sameFiles: Relative[];
+}
+
+export interface PlannedFile {
+  number: number;
+  label: string;
+  /** False for a file whose clip is there already, or on its way. */
+  isUploaded: boolean;
+  /** Absent for one that is not uploaded, or was staged before. */
+  look?: Look;
+}
+
+export interface Price {
+  uploads: number;
+  /** Of one upload, credits. */
+  uploadCredits: number;
+  /** `ledger`: the dearest that was seen. */
+  basis: 'ledger' | 'assumption';
+  createCredits: number;
+  total: number;
+}
+
+export type Balance = { before: number; after: number } | { unknown: string };
+
+/** A training of the same files. */
+export interface Relative {
+  workflowId: string;
+  name: string;
+  modelId?: string;
+}
+
+/** Files that would be uploaded, by number. */
+export function filesToUpload({ sources, session }: TrainCustomModelInput): number[] {
+  const there = new Set([...(session?.clips ?? []), ...(session?.tasks ?? [])].map(({ file }) => file));
+  return sources.map((_, index) => index + 1).filter((number) => !there.has(number));
+}
+
+export interface LookRules {
+  allowPrivateUrls: boolean;
+  /** Gets how many files are done, of how many. */
+  onLooked?: (done: number, total: number) => void;
+}
+
+/** Looks at each file that would be uploaded. */
+export async function lookAtUploads(
+  input: TrainCustomModelInput,
+  { allowPrivateUrls, onLooked }: LookRules,
+): Promise<Look[]> {
+  const subjects = filesToUpload(input).flatMap((number) => subjectOf(number, input.sources[number - 1]));
+  return lookAtAll(subjects, {
+    needsMs: uploadTime(subjects.length, input.concurrency),
+    ...(allowPrivateUrls ? {} : { isPrivateHost }),
+    onLooked: (done) => onLooked?.(done, subjects.length),
+  });
+}
+
+/**
+ * A source that takes the place of another.
+ *
+ * @param what it is, at the beginning of a sentence.
+ * @returns what is wrong with it.
+ */
+export async function lookAtReplacement(
+  what: string,
+  source: Source,
+  { allowPrivateUrls }: LookRules,
+): Promise<Finding[]> {
+  const subjects = subjectOf(0, source).map((subject) => ({ ...subject, what }));
+  const [look] = await lookAtAll(subjects, {
+    needsMs: uploadTime(1),
+    ...(allowPrivateUrls ? {} : { isPrivateHost }),
+  });
+  return look === undefined ? [] : [...look.findings, ...tooLong(look, what)];
+}
+
+/** Loaded when it is needed: it brings parsers of every format along, and most commands look at no file. */
+async function lookAtAll(subjects: readonly Subject[], options: LookOptions): Promise<Look[]> {
+  const { lookAt } = await import('../preflight/look.js');
+  return lookAt(subjects, options);
+}
+
+/** A file that is staged already was looked at when it was. */
+function subjectOf(number: number, source: Source | undefined): Subject[] {
+  if (source === undefined) return [];
+  const { label } = source;
+  if ('url' in source) return [{ number, label, url: source.url }];
+  return source.at.kind === 'path' ? [{ number, label, path: source.at.path, sha256: source.sha256 }] : [];
+}
+
+/** Of one try of one file: a slow one, so that nothing expires under way. */
+const UPLOAD_MS = 60_000;
+const LEAST_MS = 15 * 60_000;
+
+/** For how long the sources must stay where they are, ms. */
+function uploadTime(uploads: number, concurrency: number = TRAINING_DEFAULTS.concurrency): number {
+  return Math.max(LEAST_MS, Math.ceil(uploads / concurrency) * TRAINING_DEFAULTS.tries * UPLOAD_MS);
+}
+
+/**
+ * @param looks of `lookAtUploads` for this input.
+ * @param account `unknown` with the reason in a few words where nobody could say.
+ * @param others trainings and records that are known here.
+ */
+export function planOf(
+  input: TrainCustomModelInput,
+  looks: readonly Look[],
+  account: AccountPrices | { unknown: string },
+  others: readonly (Relative & { origin: string })[],
+): Plan {
+  const { name, origin, sources } = input;
+  const { minClips, onBadFile } = { ...TRAINING_DEFAULTS, ...input };
+  const price = priceOf(input, 'unknown' in account ? undefined : account.uploadCredits);
+  const balance: Balance =
+    'unknown' in account ? account : { before: account.balance, after: account.balance - price.total };
+  const uploads = new Set(filesToUpload(input));
+  const files = sources.map(({ label }, index) => {
+    const number = index + 1;
+    const look = looks.find((one) => one.number === number);
+    return { number, label, isUploaded: uploads.has(number), ...(look === undefined ? {} : { look }) };
+  });
+  return {
+    hash: hashOf(input, files, price),
+    name,
+    origin,
+    files,
+    findings: [
+      ...looks.flatMap(({ findings }) => findings),
+      ...findingsOfTraining(looks, { name, minClips, onBadFile, fileCount: sources.length }),
+      ...ofMoney(price, balance, input.maxCredits),
+    ],
+    price,
+    balance,
+    sameFiles: relativesOf(input, others),
+  };
+}
+
+/** What stops a training: errors always, warnings unless they are accepted. */
+export function obstaclesOf({ findings }: Pick<Plan, 'findings'>, acceptWarnings: boolean): Finding[] {
+  return findings.filter(({ level }) => level === 'error' || (level === 'warning' && !acceptWarnings));
+}
+
+/** The worst that is known of one file. */
+export function worstOfFile(number: number, findings: readonly Finding[]): Finding | undefined {
+  return worstOf(findings.filter(({ files }) => files.includes(number)));
+}
+
+function priceOf(input: TrainCustomModelInput, seen: number | undefined): Price {
+  const uploads = filesToUpload(input).length;
+  const uploadCredits = seen ?? input.uploadCredits ?? TRAINING_DEFAULTS.uploadCredits;
+  return {
+    uploads,
+    uploadCredits,
+    basis: seen === undefined ? 'assumption' : 'ledger',
+    createCredits: CREATE_CREDITS,
+    total: uploads * uploadCredits + CREATE_CREDITS,
+  };
+}
+
+function ofMoney({ total }: Price, balance: Balance, maxCredits = Infinity): Finding[] {
+  const finding = (code: 'balance' | 'budget', message: string): Finding => ({
+    level: 'warning',
+    code,
+    files: [],
+    short: 'credits',
+    message,
+  });
+  const findings: Finding[] = [];
+  if ('before' in balance && balance.after < 0) {
+    findings.push(
+      finding(
+        'balance',
+        `The balance of ${balance.before} credits does not pay for ${total}: the training would wait for more in the middle.`,
+      ),
+    );
+  }
+  if (total > maxCredits) {
+    findings.push(
+      finding(
+        'budget',
+        `--max-credits ${maxCredits} does not pay for ${total}: the training would wait in the middle.`,
+      ),
+    );
+  }
+  return findings;
+}
+
+/** The id is made of origin, name and sources: with the name of the other it is the other's. */
+function relativesOf(
+  { origin, name, sources }: TrainCustomModelInput,
+  others: readonly (Relative & { origin: string })[],
+): Relative[] {
+  const identities = sources.map(sourceIdentity);
+  const found = others.filter((other) => {
+    if (other.origin !== origin || other.name === name) return false;
+    const id = trainingWorkflowId({ origin, name: other.name, sources: identities });
+    return other.workflowId === id || other.workflowId.startsWith(`${id}-again-`);
+  });
+  const ids = found.map(({ workflowId }) => workflowId);
+  return found
+    .filter(({ workflowId }, index) => ids.indexOf(workflowId) === index)
+    .map(({ workflowId, name: otherName, modelId }) => ({
+      workflowId,
+      name: otherName,
+      ...(modelId === undefined ? {} : { modelId }),
+    }));
+}
+
+/** What the hash is made of, in the words that say what has changed. */
+const FIELDS = ['the name', 'the API', 'the options', 'the price'] as const;
+const FIELD_LENGTH = 2;
+const DIGEST_LENGTH = 16;
+
+/**
+ * One digest of everything, and behind it a short one of each field and a digit of each file. The digest decides; the rest
+ * tells, on any machine and without a memory, what it is that has changed.
+ */
+function hashOf(input: TrainCustomModelInput, files: readonly PlannedFile[], price: Price): string {
+  const { name, origin, sources, session } = input;
+  const { minClips, onBadFile, maxCredits, retryRefunded = false } = { ...TRAINING_DEFAULTS, ...input };
+  const { uploadCredits, total } = price;
+  const fields: Record<(typeof FIELDS)[number], unknown> = {
+    'the name': name,
+    'the API': origin,
+    'the options': [minClips, onBadFile, maxCredits ?? null, retryRefunded, session?.sessionId ?? null],
+    'the price': [price.uploads, uploadCredits, total],
+  };
+  const contents = sources.map((source, index) => {
+    const { look, isUploaded } = files[index] ?? {};
+    return [sourceIdentity(source), isUploaded, look?.content ?? null];
+  });
+  return [
+    digestOf([fields, contents]).slice(0, DIGEST_LENGTH),
+    FIELDS.map((field) => digestOf(fields[field]).slice(0, FIELD_LENGTH)).join(''),
+    contents.map((content) => digestOf(content).slice(0, 1)).join(''),
+  ].join('-');
+}
+
+function digestOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+/** Whether a text can be the hash of a plan. */
+export function isPlanHash(text: string): boolean {
+  return /^[0-9a-f]{16}-[0-9a-f]{8}-[0-9a-f]+$/.test(text);
+}
+
+/** What is no longer as it was when the hash was made; none where it still holds. */
+export function changesSince(hash: string, { hash: now }: Plan): string[] {
+  if (hash === now) return [];
+  const [, fieldsThen = '', filesThen = ''] = hash.split('-');
+  const [, fieldsNow = '', filesNow = ''] = now.split('-');
+  const part = (text: string, index: number): string =>
+    text.slice(index * FIELD_LENGTH, (index + 1) * FIELD_LENGTH);
+  const changed: string[] = FIELDS.filter((_, index) => part(fieldsThen, index) !== part(fieldsNow, index));
+  if (filesThen.length !== filesNow.length) {
+    changed.push(`the files (${filesThen.length} then, ${filesNow.length} now)`);
+  } else {
+    const files = Array.from(filesNow, (_, index) => index).filter(
+      (index) => filesThen[index] !== filesNow[index],
+    );
+    if (files.length > 0) changed.push(`file ${files.map((index) => index + 1).join(', ')}`);
+  }
+  return changed.length === 0 ? ['something that the hash cannot name'] : changed;
+}
