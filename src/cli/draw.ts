@@ -150,8 +150,10 @@ function leftWords(progress: TrainingProgress, now: number): string | undefined 
       return undefined;
     case 'unknown':
       return 'time left unknown: none seen yet';
-    case 'range':
-      return `${spanWords(left)} left`;
+    case 'range': {
+      const { count } = left.seen;
+      return `${spanWords(left)} left, going by ${count} ${count === 1 ? 'training' : 'trainings'}`;
+    }
     case 'over': {
       const { count, longestMs } = left.seen;
       const others = count === 1 ? 'the one training seen' : `each of the last ${count} trainings`;
@@ -208,10 +210,13 @@ export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canv
   ) {
     lines.push(`${memo.phase}: ${countsOf(after)}`);
   }
-  const attention = progress?.attention ?? memo.attention;
+  const attention = progress === undefined ? memo.attention : progress.attention;
   const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
   if (attention !== undefined && needsTelling(attention, attentionBefore)) {
-    lines.push(...attentionLines(attention, after, { ...canvas, width: Infinity }));
+    const wide = { ...canvas, width: Infinity };
+    lines.push(...reasonLines(attention, wide));
+    // What mends itself is followed on: nobody has to do anything.
+    if (attention.nextTryAt === undefined) lines.push(...answerLines(attention, after, wide));
   }
   return lines;
 }
@@ -427,13 +432,17 @@ function attentionLines(
   snapshot: Pick<Snapshot, 'workflowId' | 'progress'>,
   canvas: Canvas,
 ): string[] {
+  return [...reasonLines(attention, canvas), ...answerLines(attention, snapshot, canvas)];
+}
+
+function reasonLines(attention: Attention, canvas: Canvas): string[] {
   const { message, evidence, nextTryAt } = attention;
   const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
   const lines = [headingOf(attention, canvas), ...wrap(message, '  ')];
   for (const line of evidence.slice(0, 8)) lines.push(...wrap(cutEnd(line, 400), '  - '));
   if (evidence.length > 8) lines.push(`  - and ${evidence.length - 8} more`);
   if (nextTryAt !== undefined) lines.push(`  ${againWords(attention)} at ${timeOf(nextTryAt)}.`);
-  return [...lines, ...answerLines(attention, snapshot, canvas)];
+  return lines;
 }
 
 /** The exact commands that answer an attention, each with what it costs. */

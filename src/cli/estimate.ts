@@ -9,7 +9,7 @@ export type TimeLeft =
   /** Nothing of the kind was seen. */
   | { kind: 'unknown' }
   /** If it is like what was seen. Without `toMs` something takes longer already than ever before. */
-  | { kind: 'range'; fromMs: number; toMs?: number }
+  | { kind: 'range'; fromMs: number; toMs?: number; seen: SeenDurations }
   /** The training itself takes longer than any that was seen. */
   | { kind: 'over'; seen: SeenDurations };
 
@@ -31,6 +31,7 @@ export function timeLeft(progress: TrainingProgress, now: number): TimeLeft | un
         kind: 'range',
         fromMs: Math.max(0, trainingMs.shortestMs - age),
         toMs: trainingMs.longestMs - age,
+        seen: trainingMs,
       };
     }
     case 'preparing':
@@ -42,6 +43,7 @@ export function timeLeft(progress: TrainingProgress, now: number): TimeLeft | un
         kind: 'range',
         fromMs: uploads.fromMs + trainingMs.shortestMs,
         ...(uploads.toMs === undefined ? {} : { toMs: uploads.toMs + trainingMs.longestMs }),
+        seen: trainingMs,
       };
     }
   }

@@ -172,7 +172,9 @@ describe('the picture of a training', () => {
     expect(text({})).toMatch(/track-1\.mp3 +ready +0:12/);
     expect(text({})).toContain('time left unknown');
     const trainingMs = { count: 12, shortestMs: 150_000, longestMs: 185_000 };
-    expect(text({ phase: 'training', expected: { trainingMs } })).toContain('1 to 3 min left');
+    expect(text({ phase: 'training', expected: { trainingMs } })).toContain(
+      '1 to 3 min left, going by 12 trainings',
+    );
     const late = { ...trainingMs, longestMs: 50_000 };
     expect(text({ phase: 'training', expected: { trainingMs: late } })).toContain(
       'trains longer than each of the last 12 trainings (0:50 at most)',
@@ -248,6 +250,8 @@ describe('what is new', () => {
     const open = { ...attention, options: [...attention.options], evidence: [] };
     const mending = snapshotOf([], { attention: { ...open, nextTryAt: START } });
     const parked = snapshotOf([], { attention: open });
+    // It helps itself: nobody is told a command.
+    expect(news(undefined, mending, canvas(80)).join('\n')).not.toContain('fix train-x');
     expect(news(mending, mending, canvas(80))).toEqual([]);
     expect(news(mending, parked, canvas(80)).join('\n')).toContain('fix train-x --retry');
   });

@@ -49,24 +49,25 @@ describe('what is left', () => {
       // Two places: one is free in 5 s (25 s), the other now; three uploads of 10 s (30 s) in all.
       fromMs: 15_000 + 120_000,
       toMs: 55_000 + 180_000,
+      seen: trainingMs,
     });
   });
 
   it('takes the uploads of this training for what uploads take', () => {
     const left = timeLeft(progressOf([ready(20), moving(0)], { expected: { trainingMs } }), NOW);
-    expect(left).toEqual({ kind: 'range', fromMs: 140_000, toMs: 200_000 });
+    expect(left).toEqual({ kind: 'range', fromMs: 140_000, toMs: 200_000, seen: trainingMs });
   });
 
   it('has no upper end while an upload takes longer than any that was seen', () => {
     const left = timeLeft(progressOf([moving(31)], { expected: { trainingMs, uploadMs } }), NOW);
-    expect(left).toEqual({ kind: 'range', fromMs: 120_000 });
+    expect(left).toEqual({ kind: 'range', fromMs: 120_000, seen: trainingMs });
   });
 
   it('gets less while it trains, and is said to be over when it is longer than ever', () => {
     const training = (age: number): unknown =>
       timeLeft(progressOf([], { phase: 'training', phaseSince: at(age), expected: { trainingMs } }), NOW);
-    expect(training(30)).toEqual({ kind: 'range', fromMs: 90_000, toMs: 150_000 });
-    expect(training(150)).toEqual({ kind: 'range', fromMs: 0, toMs: 30_000 });
+    expect(training(30)).toEqual({ kind: 'range', fromMs: 90_000, toMs: 150_000, seen: trainingMs });
+    expect(training(150)).toEqual({ kind: 'range', fromMs: 0, toMs: 30_000, seen: trainingMs });
     expect(training(181)).toEqual({ kind: 'over', seen: trainingMs });
   });
 
