@@ -175,7 +175,7 @@ function requireKey(settings: Settings): string {
   const key = settings.apiKey();
   if (key !== undefined) return key;
   throw new SettingsError(
-    'The worker needs the Mountsea API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it.',
+    'The worker needs the Mountsea API key: set MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE to a file that holds it, or `tunesmith login`.',
   );
 }
 

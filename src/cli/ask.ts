@@ -51,7 +51,6 @@ export async function ask<T>(
   } finally {
     signal?.removeEventListener('abort', end);
     stdin.off('keypress', onKey).off('end', end).off('close', end);
-    stdin.pause();
     // A terminal that was read from keeps a process alive.
     stdin.unref();
   }

@@ -577,6 +577,16 @@ const finding = schemaOf<Finding>()(
     mend: optionalText.meta({ description: 'What to do; always there with a problem.' }),
   }),
 );
+const setup = z
+  .strictObject({
+    type: z.literal('setup'),
+    version,
+    address: text,
+    namespace: text,
+    outcome: z.enum(['created', 'raised', 'as-it-was']),
+    retentionDays: z.exactOptional(z.number()).meta({ description: 'How long histories are kept.' }),
+  })
+  .meta({ description: 'What became of the namespace.' });
 const doctor = z
   .strictObject({ type: z.literal('doctor'), version, isWell: z.boolean(), findings: z.array(finding) })
   .meta({ description: 'What is right and what is wrong; `isWell` where nothing is a problem.' });
@@ -623,6 +633,7 @@ export const RECORDS = {
   login,
   logout,
   doctor,
+  setup,
   end,
 };
 

@@ -6,10 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, copyFileSync, existsSync, renameSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
-import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { type OpenClient, localAddress, openClient } from './connection.js';
 import { lastLines, openLog, readIfThere, temporaryBeside, textSince, writeWhole } from './files.js';
+import { keepHistory } from './namespace.js';
 import type { ServerBinary } from './serverBinary.js';
 
 /** Where a server listens, on 127.0.0.1. */
@@ -50,7 +49,6 @@ export interface RunningServer extends ServerPorts {
 const HOST = '127.0.0.1';
 /** Tried first by a home that has had none. */
 export const DEFAULT_PORTS: ServerPorts = { port: 7233, uiPort: 8233 };
-const RETENTION_DAYS = 90;
 const START_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 15_000;
 
@@ -200,7 +198,8 @@ async function answersAndKeepsHistory(address: string): Promise<boolean> {
   let open: OpenClient | undefined;
   try {
     open = await openClient(localAddress(address), 2_000);
-    await keepHistory(open.client);
+    // The dev server forgets closed runs after a day.
+    await keepHistory(open.client, 'default');
     return true;
   } catch {
     // Not yet: the namespace comes a moment after the port.
@@ -208,19 +207,6 @@ async function answersAndKeepsHistory(address: string): Promise<boolean> {
   } finally {
     await open?.close();
   }
-}
-
-/** The dev server forgets closed runs after a day; one that keeps them longer than we ask is left alone. */
-async function keepHistory(client: Client): Promise<void> {
-  const namespace = 'default';
-  const wanted = RETENTION_DAYS * 24 * 3_600_000;
-  const { config } = await client.workflowService.describeNamespace({ namespace });
-  const kept = config?.workflowExecutionRetentionTtl;
-  if (kept !== undefined && kept !== null && tsToMs(kept) >= wanted) return;
-  await client.workflowService.updateNamespace({
-    namespace,
-    config: { workflowExecutionRetentionTtl: msToTs(wanted) },
-  });
 }
 
 /** An upgrade changes the state for good, so the old server's is kept beside it: `temporal.db.written-by-1.29.1`. */

@@ -15,8 +15,9 @@ import { listCommand, statusCommand } from './looks.js';
 import { modelsCommand } from './models.js';
 import { planCommand } from './plan.js';
 import { demoCommand, downCommand, sandboxCommand, upCommand, workerCommand } from './processes.js';
-import { unstageCommand } from './unstage.js';
+import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
+import { unstageCommand } from './unstage.js';
 
 /** In the order in which help and documents list them. */
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
@@ -34,6 +35,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       doctorCommand,
       loginCommand,
       logoutCommand,
+      setupCommand,
       unstageCommand,
       completionCommand,
       completeCommand,

@@ -127,7 +127,7 @@ async function worker(flags: WorkerFlags, io: Io): Promise<void> {
   const settings = readSettings(io.env);
   if (settings.apiKey() === undefined) {
     throw new UsageError(
-      'The worker needs the Mountsea API key: set MOUNTSEA_API_KEY or MOUNTSEA_API_KEY_FILE.',
+      'The worker needs the Mountsea API key: `tunesmith login`, or set MOUNTSEA_API_KEY or MOUNTSEA_API_KEY_FILE.',
     );
   }
   const output = new Output(io, false);

@@ -13,6 +13,7 @@ import { configuredAddress } from '../../temporal/connection.js';
 import { homePaths } from '../../temporal/files.js';
 import { taskQueueFor } from '../../temporal/identity.js';
 import { leftServers, lockHolder, readLock } from '../../temporal/lock.js';
+import { retentionOf } from '../../temporal/namespace.js';
 import { DEFAULT_PORTS, isFree } from '../../temporal/server.js';
 import { keyFingerprint, type Settings } from '../../temporal/settings.js';
 import { OWN_VERSION } from '../../temporal/version.js';
@@ -21,7 +22,7 @@ import { type Finding, note, ok, problem, unknown } from './finding.js';
 const ANSWER_MS = 5_000;
 /** A worker asks for work at least this often. */
 const POLLED_WITHIN_MS = 90_000;
-const LEAST_RETENTION_MS = 30 * 24 * 3_600_000;
+const LEAST_RETENTION_DAYS = 30;
 
 /** @param patienceMs how long a Temporal server may take to answer. */
 export async function serviceFindings(settings: Settings, patienceMs = ANSWER_MS): Promise<Finding[]> {
@@ -195,23 +196,19 @@ async function configuredFindings(settings: Settings, patienceMs: number): Promi
 
 async function namespaceFindingOf(client: Client, namespace: string, where: string): Promise<Finding> {
   try {
-    const { config } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-      client.workflowService.describeNamespace({ namespace }),
-    );
-    const ttl = config?.workflowExecutionRetentionTtl;
-    const kept = ttl === undefined || ttl === null ? undefined : tsToMs(ttl);
-    if (kept === undefined || kept >= LEAST_RETENTION_MS) return ok('temporal', where);
+    const kept = await client.withDeadline(Date.now() + ANSWER_MS, () => retentionOf(client, namespace));
+    if (kept === undefined || kept >= LEAST_RETENTION_DAYS) return ok('temporal', where);
     return note(
       'temporal',
-      `${where}: histories are kept for ${Math.round(kept / 3_600_000)} h only. Models stay known by their records.`,
-      `\`temporal operator namespace update --namespace ${namespace} --retention 90d\``,
+      `${where}: histories are kept for ${Math.round(kept * 10) / 10} days only. Models stay known by their records.`,
+      '`tunesmith setup`',
     );
   } catch (error) {
     if (!/not found/i.test(messageOf(error))) return unknown('temporal', `${where}: ${messageOf(error)}`);
     return problem(
       'temporal',
       `The server at ${where.split(',')[0] ?? ''} has no namespace ${namespace}.`,
-      `\`temporal operator namespace create --namespace ${namespace} --retention 90d\`, or set TEMPORAL_NAMESPACE.`,
+      '`tunesmith setup` creates it; or set TEMPORAL_NAMESPACE.',
     );
   }
 }
