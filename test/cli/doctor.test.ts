@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/finding.js';
+import { localFilesFindings } from '../../src/cli/doctor/localFiles.js';
 import { type Machine, machineFindings } from '../../src/cli/doctor/machine.js';
 import { serviceFindings } from '../../src/cli/doctor/service.js';
 import { main } from '../../src/cli/program.js';
@@ -128,6 +129,32 @@ describe('doctor finds on the machine', () => {
     const sandbox = await onMachine({}, { MOUNTSEA_BASE_URL: 'http://127.0.0.1:9' });
     expect(named(sandbox, 'api')?.found).toContain('a sandbox');
     expect(named(sandbox, 'billing')).toMatchObject({ verdict: 'note' });
+  });
+});
+
+describe('doctor finds of local files', () => {
+  const of = (variables: NodeJS.ProcessEnv, prove = () => Promise.resolve()): Promise<Finding[]> =>
+    localFilesFindings({ PATH: folder, ...variables }, home, prove);
+
+  it('that nothing is set up, or that what is set up cannot be read', async () => {
+    expect(await of({})).toMatchObject([{ verdict: 'note' }]);
+    expect(await of({ TUNESMITH_TUNNEL: 'cloudflared' })).toMatchObject([{ verdict: 'problem' }]);
+  });
+
+  it('whether the bucket can be used', async () => {
+    const bucket = { TUNESMITH_S3_BUCKET: 'songs', AWS_ENDPOINT_URL_S3: 'https://s3.example' };
+    expect(await of(bucket)).toMatchObject([{ verdict: 'ok' }]);
+    const found = await of(bucket, () => Promise.reject(new Error('Access Denied')));
+    expect(found).toMatchObject([
+      { verdict: 'problem', found: 'bucket songs at s3.example cannot be used: Access Denied' },
+    ]);
+  });
+
+  it('whether the program of the tunnel is there', async () => {
+    const tunnel = { TUNESMITH_TUNNEL: 'my-tunnel --to {port}' };
+    expect(await of(tunnel)).toMatchObject([{ verdict: 'problem' }]);
+    symlinkSync(process.execPath, join(folder, 'my-tunnel'));
+    expect(await of(tunnel)).toMatchObject([{ verdict: 'ok', found: 'by a tunnel: my-tunnel' }]);
   });
 });
 

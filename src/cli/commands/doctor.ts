@@ -4,6 +4,7 @@
 import { readSettings } from '../../temporal/settings.js';
 import { defineCommand, json } from '../command.js';
 import type { Finding, Verdict } from '../doctor/finding.js';
+import { localFilesFindings } from '../doctor/localFiles.js';
 import { machineFindings } from '../doctor/machine.js';
 import { serviceFindings } from '../doctor/service.js';
 import { Exit } from '../exit.js';
@@ -15,7 +16,7 @@ export const doctorCommand = defineCommand<JsonFlag>({
   name: 'doctor',
   summary: 'find what is wrong, free of charge',
   description:
-    'Looks at Node, the PATH, folders and disk, the key, the Temporal server and its workers, and, by a worker that runs, at what Mountsea says to the key and at the balance. It starts nothing. Exit code 1 where there is a problem; each comes with what to do.',
+    'Looks at Node, the PATH, folders and disk, the key, the bucket or tunnel for local files (one small object is put, got and deleted), the Temporal server and its workers, and, by a worker that runs, at what Mountsea says to the key and at the balance. It starts nothing. Exit code 1 where there is a problem; each comes with what to do.',
   options: [json()],
   examples: [
     { line: 'doctor', does: 'before the first training, or when something does not work' },
@@ -34,6 +35,7 @@ async function doctor({ json }: JsonFlag, io: Io): Promise<number> {
   const output = new Output(io, json === true);
   const findings: Finding[] = [
     ...(await machineFindings({ env: io.env, settings })),
+    ...(await localFilesFindings(io.env, settings.home)),
     ...(await serviceFindings(settings)),
   ].map(({ check, verdict, found, mend }) => ({
     check,
