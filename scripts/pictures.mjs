@@ -1,7 +1,7 @@
 /**
  * Makes the pictures of the README in docs/pictures from a real run: `tunesmith train` in a terminal against the sandbox, as
- * an animated SVG, and the page of that run in Temporal's Web UI. Nothing is drawn by hand. Takes about five minutes, since
- * the sandbox works at the speed of life.
+ * an animated SVG, and the page of that run in Temporal's Web UI. Nothing is drawn by hand. Takes about eight minutes, since
+ * the sandbox works at the speed of life, and since other trainings come before, so that it is known how long one takes.
  *
  * Needs Chromium (Debian: `apt-get install chromium`; elsewhere name it in CHROMIUM), and what `npm run demo` needs.
  */
@@ -50,8 +50,7 @@ try {
   const binary = await findServerBinary({ cache: cacheFolder(), env: process.env, say: console.error });
   const server = await startServer({ binary, logFile: join(folder, 'server.log') });
   cleanups.push(() => server.stop());
-  const faults = [{ on: 'upload', nth: 3, fault: { kind: 'failTask', reason: 'the decoder gave up' } }];
-  const sandbox = await startSandbox({ speed: SPEED, faults });
+  const sandbox = await startSandbox({ speed: SPEED });
   cleanups.push(() => sandbox.close());
   const tracks = await serveTracks();
   cleanups.push(() => tracks.close());
@@ -84,16 +83,25 @@ try {
   await once(worker.stderr, 'data');
   worker.stderr.resume();
 
+  const trainings = new TrainingClient({ env });
+  cleanups.push(() => trainings.close());
+  await Promise.all(
+    ['Slow Tide', 'Harbour Lights', 'Paper Moon'].map(async (name) =>
+      (await trainings.start({ name, sources: tracks.urls })).result(),
+    ),
+  );
+  sandbox.addFaults([{ on: 'upload', nth: 3, fault: { kind: 'failTask', reason: 'the decoder gave up' } }]);
+
   const base = tracks.urls[0].replace(/1\.wav$/, '');
-  const frames = await record(env, `tunesmith train --name "${MODEL_NAME}" ${base}{1..8}.wav`);
+  let page;
+  const frames = await record(env, `tunesmith train --name "${MODEL_NAME}" ${base}{1..8}.wav`, async () => {
+    const { phase, workflowId, runId } = await (await trainings.attach(MODEL_NAME)).look();
+    if (phase !== 'training' || page !== undefined) return;
+    page = pageOf(`${server.uiUrl}/namespaces/default/workflows/${workflowId}/${runId}/user-metadata`);
+  });
   mkdirSync(pictures, { recursive: true });
   save('train.svg', svgOf(frames));
-
-  const trainings = new TrainingClient({ env });
-  const { workflowId, status } = await (await trainings.attach(MODEL_NAME)).look();
-  await trainings.close();
-  if (status !== 'completed') throw new Error(`The training has ended otherwise: ${status}.`);
-  save('web-ui.png', await pageOf(`${server.uiUrl}/namespaces/default/workflows/${workflowId}`));
+  save('web-ui.png', await page);
 } finally {
   for (const cleanup of cleanups.reverse()) await cleanup();
 }
@@ -104,7 +112,7 @@ function save(name, content) {
 }
 
 /** Runs a command line in a shell in a terminal. @returns what the terminal showed, a frame each time that it differs. */
-async function record(env, command) {
+async function record(env, command, onFrame) {
   const terminal = new xterm.Terminal({ cols: COLUMNS, rows: ROWS, allowProposedApi: true });
   let isCursorShown = true;
   for (const [final, isShown] of [
@@ -147,6 +155,7 @@ async function record(env, command) {
   while (!/\$ $/.test(text)) {
     await sleep(SAMPLE_MS);
     take();
+    if (/train-night-drive/.test(text)) await onFrame();
     if (!answered && /\[?y\/N\]?/i.test(text)) {
       answered = true;
       shell.write('y\r');
