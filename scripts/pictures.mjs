@@ -273,7 +273,7 @@ function escaped(text) {
 async function pageOf(url) {
   const running = await chromium.launch({ executablePath: browser, args: ['--no-sandbox'] });
   try {
-    const page = await running.newPage({ viewport: { width: 1280, height: 860 } });
+    const page = await running.newPage({ viewport: { width: 1120, height: 780 } });
     await page.goto(url, { waitUntil: 'networkidle' });
     await sleep(2_000);
     return await page.screenshot();

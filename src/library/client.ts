@@ -53,7 +53,10 @@ export interface TrainingClientOptions {
 export interface StartOptions extends Omit<TrainingOptions, 'timeScale'> {
   /** Name of the model at Mountsea. */
   name: string;
-  /** Six or more http or https URLs that Mountsea can fetch. The same set under the same name is the same training. */
+  /**
+   * Six or more audio files: http or https URLs that Mountsea can fetch, or paths of files, folders and globs, counted from
+   * the working directory (docs/local-files.md). The same set under the same name is the same training.
+   */
   sources: readonly string[];
   /**
    * Train the same content once more, on purpose, and pay again: a label that makes the second training's id, or `true` for

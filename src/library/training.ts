@@ -16,7 +16,7 @@ import type { StartOutcome } from './trainings.js';
 
 /** A correction of a parked training. Which apply is in `TrainingState.attention.options`. */
 export interface CorrectionRequest extends Omit<Correction, 'replacements'> {
-  /** `replaceFiles`: the new source of each file, by number from 1. */
+  /** `replaceFiles`: the new source of each file, a URL or a path, by number from 1. */
   replacements?: readonly { file: number; source: string }[];
 }
 
