@@ -47,6 +47,7 @@ describe('the bundle of workflow code', () => {
       'notification',
       'readAccount',
       'readSongTerms',
+      'readStaging',
       'trainCustomModel',
       'trainingRecord',
     ]);

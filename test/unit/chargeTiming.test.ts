@@ -94,3 +94,17 @@ it('the key that was not used for longest is forgotten first', () => {
   }
   expect(book.facts({ workflowId: 'one', keyFingerprint: KEY, since: 0 }).accepted).toHaveLength(1);
 });
+
+it('the account remembers what the last uploads took, once for each training', () => {
+  const book = bookOf();
+  const uploadsOf = (): number[] | undefined =>
+    book.facts({ workflowId: 'two', keyFingerprint: KEY, since: 0 }).uploadsMs;
+  expect(uploadsOf()).toBeUndefined();
+  book.claim({ workflowId: 'one', runId: 'run', sessionId: 'of one' }, SENT_AT);
+  close(book, SENT_AT, { uploadsMs: [9_000, 12_000] });
+  close(book, SENT_AT, { uploadsMs: [9_000, 12_000] });
+  expect(uploadsOf()).toEqual([9_000, 12_000]);
+  book.claim({ workflowId: 'two', runId: 'run', sessionId: 'of two' }, SENT_AT);
+  close(book, SENT_AT, { workflowId: 'two', uploadsMs: Array.from({ length: 40 }, () => 5_000) });
+  expect(uploadsOf()).toEqual(Array.from({ length: 40 }, () => 5_000));
+});
