@@ -20,7 +20,7 @@ const PATCHES: Record<Break, Patch[]> = {
   'at-most-once': [
     {
       file: 'worker.js',
-      text: 'wrapMountsea = (mountsea) => mountsea',
+      text: 'wrapMountsea = (given) => given',
       by: `wrapMountsea = (mountsea) => ({
         ...mountsea,
         create: async (body, options) => {
