@@ -18,7 +18,7 @@ export default defineConfig({
           ...shared,
           name: 'alone',
           include: [
-            'test/{unit,money,mountsea,sandbox,compose,cli,activities,preflight,staging}/**/*.test.ts',
+            'test/{unit,money,mountsea,sandbox,compose,cli,activities,preflight}/**/*.test.ts',
             'test/chaos/{audit,plan}.test.ts',
           ],
         },
@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'with a Temporal server',
-          include: ['test/{workflow,replay,e2e,matrix,library,package}/**/*.test.ts'],
+          include: ['test/{workflow,replay,e2e,matrix,library,package,staging}/**/*.test.ts'],
           globalSetup: ['test/support/globalSetup.ts'],
         },
       },
