@@ -4,7 +4,7 @@
  */
 import { activityInfo, ApplicationFailure, cancellationSignal } from '@temporalio/activity';
 import { ActivityFailureType } from '../contract/failures.js';
-import type { ReadStagingInput, StagingAbilities } from '../contract/staging.js';
+import type { ReadStagingInput, StagingAbilities, StagingProgress } from '../contract/staging.js';
 import type { FilePlace, FileSource } from '../contract/training.js';
 import { StagingError } from '../staging/errors.js';
 import type { WorkerStaging } from '../staging/workerStaging.js';
@@ -18,14 +18,6 @@ export interface StageFileInput {
   /** Number of the file. */
   file: number;
   source: FileSource;
-}
-
-/** Details of the heartbeat of `stageFile`. */
-export interface StagingProgress {
-  file: number;
-  /** Bytes that have arrived. */
-  sent: number;
-  total: number;
 }
 
 export function createStageFile({ staging, affinity }: ActivityDependencies) {

@@ -25,3 +25,12 @@ export interface StagingAbilities {
   /** Answer to `staged`. */
   canRead?: boolean;
 }
+
+/** Details of the heartbeat of the activity `stageFile`: shown while it runs. */
+export interface StagingProgress {
+  /** Number of the file. */
+  file: number;
+  /** Bytes that have arrived. */
+  sent: number;
+  total: number;
+}

@@ -4,8 +4,10 @@
  */
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { ActivityFailureType } from '../contract/failures.js';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { TRAINING_MEMO } from '../contract/messages.js';
 import type { Outage, TrainingMemo, TrainingProgress } from '../contract/progress.js';
+import type { StagingProgress } from '../contract/staging.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { Clip, TrainedModel } from '../contract/training.js';
 
@@ -110,6 +112,32 @@ export function withPending(snapshot: Snapshot, pending: readonly Pending[]): Sn
     memo: { ...memo, outage },
     ...(progress === undefined ? {} : { progress: { ...progress, outage } }),
   };
+}
+
+/**
+ * With how far each file is that a worker brings to a bucket, or why it tries again: Temporal knows it, and the training
+ * itself does not.
+ */
+export function withStaging(snapshot: Snapshot, pending: readonly Pending[]): Snapshot {
+  const { progress } = snapshot;
+  const stages = pending.filter(({ activityType }) => activityType?.name === 'stageFile');
+  if (progress === undefined || stages.length === 0) return snapshot;
+  const files = progress.files.map((file) => {
+    if (file.state !== 'staging') return file;
+    for (const { heartbeatDetails, lastFailure } of stages) {
+      const payload = heartbeatDetails?.payloads?.[0];
+      if (!payload) continue;
+      const { file: number, sent, total } = defaultPayloadConverter.fromPayload<StagingProgress>(payload);
+      if (number !== file.number) continue;
+      const why = lastFailure?.message;
+      return {
+        ...file,
+        reason: why ? `again: ${why}` : `${Math.floor((100 * sent) / Math.max(total, 1))} %`,
+      };
+    }
+    return file;
+  });
+  return { ...snapshot, progress: { ...progress, files } };
 }
 
 function isoOf(time: Pending['nextAttemptScheduleTime']): string | undefined {

@@ -50,6 +50,7 @@ import {
   snapshotOf,
   snapshotOfRecord,
   withPending,
+  withStaging,
   withRecord,
 } from './snapshot.js';
 
@@ -191,7 +192,8 @@ export class Trainings {
       return withRecord(snapshot, await this.#closedRecordOf(snapshot));
     }
     const progress = await progressOf<TrainingProgress>(this.#client, handle);
-    return withPending(progress === undefined ? snapshot : { ...snapshot, progress }, pending);
+    const seen = withPending(progress === undefined ? snapshot : { ...snapshot, progress }, pending);
+    return withStaging(seen, pending);
   }
 
   /** All trainings that the server still knows, newest first. */
