@@ -56,7 +56,11 @@ it('is asked for, and the one that is picked is shown', async () => {
   await waitUntil('it asks', () => shown().includes('Which training?'));
   const { workflowId } = training.handle;
   write(workflowId);
-  await waitUntil('only one is left', () => shown().split(workflowId).length > 2);
+  // In the last picture: what was typed, and the choice, whose name is its id here.
+  await waitUntil('it is the choice', () => {
+    const [typed = '', choices = ''] = shown().slice(shown().lastIndexOf('Which training?')).split('\n');
+    return typed.includes(workflowId) && choices.includes(`❯ ${workflowId}`);
+  });
   write('\r');
   expect(await ended).toBe(0);
   expect(shown()).toContain('No worker answers');
