@@ -42,7 +42,7 @@ interface TrainFlags extends FollowFlags, WishFlags, ConsentFlags {
 
 export const trainCommand = defineCommand<TrainFlags, [string[]]>({
   name: 'train',
-  summary: 'train a model from audio URLs, and follow it until it is done',
+  summary: 'train a model from audio files or URLs, and follow it until it is done',
   description: [
     'The same command is the same training: its id comes from the API, the name and the files. Still running: the command attaches and spends nothing. Done: it gives the stored result. Ended otherwise: it gives the receipt and the commands that go on.',
     'Ctrl-C leaves the training running and prints the command to come back; a second Ctrl-C leaves at once. Where something needs a person the training waits, and this command ends with exit code 5 or 6 and the corrections that apply.',
