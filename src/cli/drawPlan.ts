@@ -133,12 +133,22 @@ function summaryOf({ hash, price, balance, sameFiles }: Plan, canvas: Canvas): s
 }
 
 /** e.g. `8 uploads at 5 (an assumption) and create at 100: about 140 credits`. */
-export function priceWords({ uploads, uploadCredits, basis, createCredits, total }: Price): string {
-  if (uploads === 0) return `no upload, and create at ${createCredits}: ${total} credits`;
+export function priceWords({
+  uploads,
+  uploadCredits,
+  basis,
+  createCredits,
+  songCredits,
+  total,
+}: Price): string {
+  const create = `create at ${createCredits}`;
+  const rest =
+    songCredits === undefined ? ` and ${create}` : `, ${create} and a song at about ${songCredits}`;
+  if (uploads === 0) return `no upload${songCredits === undefined ? ',' : ''}${rest}: ${total} credits`;
   const [from, about] =
     basis === 'ledger' ? ['the dearest seen', ''] : ['an assumption; --upload-credits', 'about '];
   const count = uploads === 1 ? '1 upload' : `${uploads} uploads`;
-  return `${count} at ${uploadCredits} (${from}) and create at ${createCredits}: ${about}${total} credits`;
+  return `${count} at ${uploadCredits} (${from})${rest}: ${about}${total} credits`;
 }
 
 function lengthOf({ look }: PlannedFile): string {

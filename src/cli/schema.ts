@@ -395,6 +395,7 @@ const plan = z
       uploadCredits: credits.meta({ description: 'Of one upload.' }),
       basis: z.enum(['ledger', 'assumption']),
       createCredits: credits,
+      songCredits: z.exactOptional(credits).meta({ description: 'Of the song of `--try`.' }),
       total: credits,
     }),
     balance: z.union([

@@ -14,12 +14,14 @@ import {
   TRAINING_DEFAULTS,
   type TrainingOptions,
 } from '../contract/training.js';
+import { GENERATE_CREDITS } from '../contract/song.js';
 import type { Connected } from '../library/connect.js';
 import { filesToUpload } from '../library/plan.js';
 import { notifyTarget } from '../library/notify.js';
 import { matchClips, openingOf, recalled } from '../library/sessions.js';
 import { savedClips } from '../library/snapshot.js';
 import { sourcesFrom } from '../library/sources.js';
+import { songPrice } from '../money/songs.js';
 import type { Settings } from '../temporal/settings.js';
 import { clipSources, filesOfClips, namedClips, savedSources } from './adopt.js';
 import { collected, credits, notEmpty, wholeNumber } from './arguments.js';
@@ -39,6 +41,7 @@ export interface WishFlags {
   session?: string;
   clip?: string[];
   adopt?: string;
+  try?: string;
   again?: string | true;
   /** Of `train` alone. */
   save?: string;
@@ -85,6 +88,10 @@ export const wishOptions = (): Option[] => [
     'go on with a session that was begun elsewhere, or by a training that ended',
   ).argParser(notEmpty),
   new Option('--clip <id=source>', 'a clip that the session has; may be given again').argParser(collected),
+  new Option(
+    '--try <lyrics>',
+    `a song with the model when it is ready, fetched into this folder: about ${GENERATE_CREDITS} credits more`,
+  ).argParser(notEmpty),
   new Option('--adopt <file>', 'go on from a file of --save, on any machine').argParser(notEmpty),
 ];
 
@@ -134,6 +141,7 @@ export async function wishOf(
     ...optionsOf(flags),
     ...(timeScale === 1 ? {} : { timeScale }),
     ...(session === undefined ? {} : { session }),
+    ...(flags.try === undefined ? {} : { song: { request: { prompt: flags.try, title: name } } }),
     ...(notify === undefined ? {} : { notify }),
   };
   // Which clips a session has may be known to the server only.
@@ -183,13 +191,14 @@ function requireAdoptable({ name, sessionId, origin: saved }: TrainingRecord, or
 
 /** An upload that leaves no room for create is spent in vain. */
 function requireBudget(
-  { maxCredits, uploadCredits = TRAINING_DEFAULTS.uploadCredits }: TrainCustomModelInput,
+  { maxCredits, uploadCredits = TRAINING_DEFAULTS.uploadCredits, song }: TrainCustomModelInput,
   uploads: number,
 ): void {
-  const least = uploads * uploadCredits + CREATE_CREDITS;
+  const songCredits = song === undefined ? 0 : songPrice(song.credits);
+  const least = uploads * uploadCredits + CREATE_CREDITS + songCredits;
   if (maxCredits === undefined || maxCredits >= least) return;
   throw new UsageError(
-    `--max-credits ${maxCredits} cannot pay for this training: ${uploads} uploads at ${uploadCredits} credits (--upload-credits) and create at ${CREATE_CREDITS} come to ${least}. Nothing was started.`,
+    `--max-credits ${maxCredits} cannot pay for this training: ${uploads} uploads at ${uploadCredits} credits (--upload-credits)${songCredits === 0 ? ' and' : ','} create at ${CREATE_CREDITS}${songCredits === 0 ? '' : ` and a song at ${songCredits}`} come to ${least}. Nothing was started.`,
   );
 }
 

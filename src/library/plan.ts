@@ -14,6 +14,7 @@ import { findingsOfTraining, tooLong } from '../preflight/limits.js';
 import type { LookOptions } from '../preflight/look.js';
 import { trainingWorkflowId, sourceIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
+import { songPrice } from '../money/songs.js';
 import type { AccountPrices } from './account.js';
 
 export interface Plan {
@@ -46,6 +47,8 @@ export interface Price {
   /** `ledger`: the dearest that was seen. */
   basis: 'ledger' | 'assumption';
   createCredits: number;
+  /** Of the song that is ordered with it; as others saw it, since Mountsea does not say. */
+  songCredits?: number;
   total: number;
 }
 
@@ -176,12 +179,14 @@ export function worstOfFile(number: number, findings: readonly Finding[]): Findi
 function priceOf(input: TrainCustomModelInput, seen: number | undefined): Price {
   const uploads = filesToUpload(input).length;
   const uploadCredits = seen ?? input.uploadCredits ?? TRAINING_DEFAULTS.uploadCredits;
+  const song = input.song === undefined ? undefined : songPrice(input.song.credits);
   return {
     uploads,
     uploadCredits,
     basis: seen === undefined ? 'assumption' : 'ledger',
     createCredits: CREATE_CREDITS,
-    total: uploads * uploadCredits + CREATE_CREDITS,
+    ...(song === undefined ? {} : { songCredits: song }),
+    total: uploads * uploadCredits + CREATE_CREDITS + (song ?? 0),
   };
 }
 
@@ -244,13 +249,20 @@ const DIGEST_LENGTH = 16;
  * tells, on any machine and without a memory, what it is that has changed.
  */
 function hashOf(input: TrainCustomModelInput, files: readonly PlannedFile[], price: Price): string {
-  const { name, origin, sources, session } = input;
+  const { name, origin, sources, session, song } = input;
   const { minClips, onBadFile, maxCredits, retryRefunded = false } = { ...TRAINING_DEFAULTS, ...input };
   const { uploadCredits, total } = price;
   const fields: Record<(typeof FIELDS)[number], unknown> = {
     'the name': name,
     'the API': origin,
-    'the options': [minClips, onBadFile, maxCredits ?? null, retryRefunded, session?.sessionId ?? null],
+    'the options': [
+      minClips,
+      onBadFile,
+      maxCredits ?? null,
+      retryRefunded,
+      session?.sessionId ?? null,
+      song?.request ?? null,
+    ],
     'the price': [price.uploads, uploadCredits, total],
   };
   const contents = sources.map((source, index) => {

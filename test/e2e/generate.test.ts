@@ -124,4 +124,17 @@ describe('a finished training', () => {
     expect((await runCli(['status', id, '--json'], rig.env)).stdout).toContain(stdout.trimEnd());
     expect((await runCli(['list', '--songs'], rig.env)).stdout).toContain(id);
   });
+
+  it('brings the song that was ordered with it, and gives the model id alone on stdout', async () => {
+    const name = `Sings ${process.pid}`;
+    const args = ['train', '--yes', '--name', name, '--try', 'la la', ...rig.tracks.urls];
+    const { code, stdout, stderr } = await runCli(args, { ...rig.env, INIT_CWD: folder });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^chirp-custom:[0-9a-f-]{36}\n$/);
+    expect(stderr).toContain(
+      '8 uploads at 5 (an assumption; --upload-credits), create at 100 and a song at about 40: about 180 credits',
+    );
+    expect(readdirSync(folder)).toHaveLength(2);
+    expect(songs()).toBe(1);
+  });
 });

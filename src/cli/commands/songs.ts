@@ -308,10 +308,15 @@ export async function afterModel(
   connected: Connected,
   { modelId, songId }: Pick<TrainedModel, 'modelId' | 'songId'>,
   output: Output,
-  flags: FollowFlags,
+  flags: FollowFlags & { try?: string },
   io: Io,
 ): Promise<void> {
+  const isWanted = flags.try !== undefined;
   const program = programIn(io.env);
+  if (songId !== undefined && !isWanted) {
+    output.say(`Its song: ${commandOf(program, ['result', songId, '--out', '.'])}`);
+    return;
+  }
   if (songId === undefined) {
     const command = commandOf(program, ['generate', '--model', modelId, '--prompt', 'YOUR LYRICS']);
     output.say(`A song with it:\n  ${command}`);
