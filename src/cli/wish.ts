@@ -27,10 +27,11 @@ import { clipSources, filesOfClips, namedClips, savedSources } from './adopt.js'
 import { collected, credits, notEmpty, wholeNumber } from './arguments.js';
 import { folderOf, pathFrom } from './commands/common.js';
 import { UsageError } from './exit.js';
+import { type GivenFlags, givenOf, givenOptions } from './given.js';
 import type { Io, Output } from './output.js';
 import { requireOwnSaveFile } from './saveFile.js';
 
-export interface WishFlags {
+export interface WishFlags extends GivenFlags {
   name?: string;
   onBadFile?: BadFilePolicy;
   minClips?: number;
@@ -60,6 +61,7 @@ export interface Wish {
 /** Flags that say what is trained and how. */
 export const wishOptions = (): Option[] => [
   new Option('--name <name>', 'name of the model'),
+  ...givenOptions(),
   new Option('--on-bad-file <policy>', 'what becomes of a file that stays bad').choices([
     'ask',
     'drop',
@@ -101,7 +103,7 @@ export const wishOptions = (): Option[] => [
  * @throws UsageError with a sentence about the first thing that is wrong.
  */
 export async function wishOf(
-  urls: string[],
+  typed: string[],
   flags: WishFlags,
   saved: TrainingRecord | undefined,
   settings: Settings,
@@ -110,7 +112,8 @@ export async function wishOf(
 ): Promise<Wish> {
   const { origin, allowPrivateUrls, timeScale } = settings;
   const { minClips = TRAINING_DEFAULTS.minClips } = flags;
-  const name = flags.name ?? saved?.name;
+  const { args: urls, name: likeName } = await givenOf(typed, flags, settings, output, io);
+  const name = flags.name ?? saved?.name ?? likeName;
   if (name === undefined) throw new UsageError('--name is needed: the name of the model.');
   if (name.trim() === '') throw new UsageError('--name must not be empty.');
   if (saved !== undefined) requireAdoptable(saved, origin);

@@ -40,11 +40,7 @@ export async function sourcesFrom(
   args: readonly (string | Source)[],
   rules: SourcesRules,
 ): Promise<Source[]> {
-  const sources: Source[] = [];
-  for (const argument of args) {
-    if (typeof argument !== 'string') sources.push(argument);
-    else sources.push(...(await sourcesOf(argument, sources.length + 1, rules)));
-  }
+  const sources = await expanded(args, rules);
   for (const source of rules.also ?? []) {
     const identity = sourceIdentity(source);
     if (!sources.some((other) => sourceIdentity(other) === identity)) sources.push(source);
@@ -67,6 +63,20 @@ export async function sourcesFrom(
   if (!rules.allowPrivateUrls) {
     const named = sources.map((source, index) => ({ ...source, what: `File ${index + 1}` }));
     await refusePrivate(named, rules.warn);
+  }
+  return sources;
+}
+
+/**
+ * What the arguments mean, whether or not a model can be trained from it.
+ *
+ * @throws UsageError where one of them is no source.
+ */
+export async function expanded(args: readonly (string | Source)[], rules: SourceRules): Promise<Source[]> {
+  const sources: Source[] = [];
+  for (const argument of args) {
+    if (typeof argument !== 'string') sources.push(argument);
+    else sources.push(...(await sourcesOf(argument, sources.length + 1, rules)));
   }
   return sources;
 }

@@ -168,8 +168,8 @@ function panicIn(output: string): string {
 async function failWhenItEnds(ended: Promise<string>): Promise<never> {
   const how = await ended;
   const message = `The Temporal server ${how}`;
-  // It looks for ports of its own as well, and panics where somebody else was faster.
-  throw /address already in use|(free|ephemeral) port/i.test(how)
+  // It looks for ports of its own as well, and panics where somebody else was faster; on a busy machine by a nil pointer.
+  throw /address already in use|(free|ephemeral) port|nil pointer/i.test(how)
     ? new PortTakenError(message)
     : new Error(message);
 }

@@ -42,7 +42,7 @@ describe('a usage error', () => {
   it.each([
     ['no command', [], /Usage:/],
     ['a command nobody knows', ['trian'], /Did you mean train/],
-    ['a flag of no release yet', ['train', '--name', 'x', '--like', 'y', ...urls], /--like/],
+    ['a flag nobody knows', ['train', '--name', 'x', '--liek', 'y', ...urls], /Did you mean --like/],
     ['too few files', ['train', '--name', 'x', ...urls.slice(1)], /at least 6 audio files; 5 were/],
     ['an empty name', ['train', '--name', ' ', ...urls], /--name must not be empty/],
     ['half a clip', ['train', '--name', 'x', '--min-clips', '6.5', ...urls], /whole number/],

@@ -89,6 +89,11 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
       does: 'start it, and be told by a signed webhook when it is done or needs you',
     },
     { line: 'train --adopt night-drive.json', does: 'go on from that file, on any machine' },
+    { line: 'train --name "Night Drive" --from sources.txt', does: 'a list of URLs and files, one a line' },
+    {
+      line: 'train --like "Night Drive" --again ./night-drive',
+      does: 'rebuild a model; the folder has its local files, which are known by their bytes',
+    },
     {
       line: 'train --name "Night Drive" --detach --max-credits 140 https://cdn.example.com/night-drive/{1,2,3,4,5,6}.mp3',
       does: 'start it, do not follow, and spend no more than 140 credits',
@@ -198,6 +203,7 @@ async function trainOn(
   if (how === 'started') {
     output.say(`Started ${workflowId}.`);
     sayBudget(input, output);
+    if (isOwn && (io.env['CI'] ?? '') !== '') sayMortal(savePath, output);
     if (input.notify !== undefined && !isOwn) {
       output.say(
         `${input.notify.label} is told where the worker has TUNESMITH_WEBHOOK_SECRET, which cannot be seen from here; without it nothing is sent, and the timeline says so.`,
@@ -254,6 +260,17 @@ function sayBudget(
   );
 }
 
+/** Who starts our own server in CI has it only as long as the machine. */
+function sayMortal(savePath: string | undefined, output: Output): void {
+  const kept =
+    savePath === undefined
+      ? 'Use --save FILE, and keep that file: --adopt goes on from it.'
+      : `Keep ${savePath} (--save): --adopt goes on from it.`;
+  output.say(
+    `This looks like CI (CI is set) and no Temporal server is configured: when this machine goes, the training goes with it, and so does one that waits for a person. ${kept}`,
+  );
+}
+
 /** The same content was trained before, and that training has ended. */
 async function tellFound(
   workflowId: string,
@@ -269,6 +286,9 @@ async function tellFound(
   if (savePath !== undefined) new SaveFile(savePath, undefined, output.say).take(snapshot, seenAt);
   if (snapshot.status === 'completed') {
     output.say(`${workflowId} has trained this already; nothing is spent.`);
+    if (flags.like !== undefined) {
+      output.say(`To train it once more:\n  ${againCommand(programIn(io.env), argv, flags.again)}`);
+    }
     const told = await tellResult(connected, workflowId, output, { onlyModelId: true });
     await afterModel(connected, await connected.trainings.result(workflowId), output, flags, io);
     return told;

@@ -1,0 +1,91 @@
+/**
+ * Client side: `--like`: the sources of a training that was recorded, to be trained from again. A record has no query of a URL
+ * and no file, so what it cannot give is asked for: signed URLs whole, local files by their folder.
+ */
+import type { RecordedSource, TrainingRecord } from '../contract/record.js';
+import type { Source } from '../contract/training.js';
+import { KEPT_LABEL_LENGTH } from '../library/sessions.js';
+import { labelOf } from '../library/sources.js';
+import type { Settings } from '../temporal/settings.js';
+import { connectOrSay } from './commands/common.js';
+import { UsageError } from './exit.js';
+import type { Io, Output } from './output.js';
+
+/** More than these are not named in a sentence. */
+const NAMED = 8;
+
+/** @throws UsageError where no training fits, or it has no record yet. */
+export async function recordLike(
+  id: string,
+  settings: Settings,
+  output: Output,
+  io: Io,
+): Promise<TrainingRecord> {
+  const connected = await connectOrSay(settings, output, io, { purpose: 'if-state' });
+  try {
+    const { trainings } = connected;
+    const workflowId = await trainings.resolve(id);
+    const { record } = await trainings.records.find(workflowId);
+    if (record !== undefined) return record;
+    throw new UsageError(`${workflowId} has no record yet: it is written before create is sent.`);
+  } finally {
+    await connected.close();
+  }
+}
+
+/**
+ * @param given what the user typed beside, expanded: it stands for those sources that it is.
+ * @param warn gets a sentence about files that are none of them.
+ * @returns URLs and known sources, in the order of the record.
+ * @throws UsageError where a source can be had neither from the record nor from what is given, or a URL is none of them.
+ */
+export function sourcesLike(
+  { name, sources }: Pick<TrainingRecord, 'name' | 'sources'>,
+  given: readonly Source[],
+  warn: (line: string) => void,
+): (string | Source)[] {
+  const left = new Set(given);
+  const missing: string[] = [];
+  const found = [...sources]
+    .sort((a, b) => a.file - b.file)
+    .map((recorded) => {
+      const match = [...left].find((source) => isSame(recorded, source));
+      if (match !== undefined) {
+        left.delete(match);
+        return match;
+      }
+      const why = whyNotKept(recorded);
+      if (why !== undefined) missing.push(`file ${recorded.file}, ${recorded.source} (${why})`);
+      return recorded.source;
+    });
+  if (missing.length > 0) {
+    const more = missing.length > NAMED ? `; and ${missing.length - NAMED} more` : '';
+    throw new UsageError(
+      `The record of "${name}" cannot give all of its files. Give these as arguments, signed URLs whole and local files by their folder: ${missing.slice(0, NAMED).join('; ')}${more}.`,
+    );
+  }
+  const stray = [...left].find((source) => 'url' in source);
+  if (stray !== undefined) {
+    throw new UsageError(
+      `${stray.label} is none of the files of "${name}". --like trains from the same files.`,
+    );
+  }
+  if (left.size > 0) warn(`Left out, since "${name}" was not trained from them: ${left.size} local files.`);
+  return found;
+}
+
+function isSame({ source: kept, sha256 }: RecordedSource, source: Source): boolean {
+  if (!('url' in source)) return source.sha256 === sha256;
+  if (sha256 !== undefined) return false;
+  return kept === source.label || (kept.length >= KEPT_LABEL_LENGTH && source.label.startsWith(kept));
+}
+
+/** Why the label alone does not lead to the bytes; undefined where it does. */
+function whyNotKept({ source, sha256, hasQuery }: RecordedSource): string | undefined {
+  if (sha256 !== undefined) return 'a local file';
+  if (hasQuery === true) return 'the query of its URL is not kept';
+  // A label is made readable and cut, and not every one leads back.
+  const url = URL.canParse(source) ? new URL(source) : undefined;
+  const isWhole = url !== undefined && source.length < KEPT_LABEL_LENGTH && labelOf(url) === source;
+  return isWhole ? undefined : 'its URL is not kept whole';
+}
