@@ -134,6 +134,8 @@ describe('interrupted', () => {
     expect(recordsIn(stdout).at(-1)).toEqual({ type: 'end', version: 1, exit: 130, ending: 'interrupted' });
     expect(stderr).toMatch(/The training goes on\. So far: .* To come back: tunesmith watch train-/);
     expect((await runCli(['status', name, '--exit-status'], rig.env)).code).toBe(7);
+    // It would go on asking the sandbox while later tests count.
+    expect((await runCli(['cancel', name], rig.env)).code).toBe(3);
   });
 });
 
