@@ -8,6 +8,7 @@ import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
 import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Connected } from '../library/connect.js';
+import { lookAtReplacement } from '../library/plan.js';
 import type { Snapshot } from '../library/snapshot.js';
 import { sourceFrom, type SourceRules } from '../library/sources.js';
 import { ask, type PromptContext } from './ask.js';
@@ -249,8 +250,11 @@ function isCredits(text: string): boolean {
 /** @returns true, or why it is none. */
 async function whyNoSource(text: string, rules: SourceRules): Promise<true | string> {
   try {
-    await sourceFrom(text.trim(), 'The new source', { ...rules, warn: () => undefined });
-    return true;
+    const what = 'The new source';
+    const source = await sourceFrom(text.trim(), what, { ...rules, warn: () => undefined });
+    // Of what is only doubtful the person who types it knows better.
+    const wrong = (await lookAtReplacement(what, source, rules)).find(({ level }) => level === 'error');
+    return wrong?.message ?? true;
   } catch (error) {
     if (error instanceof UsageError) return error.message;
     throw error;

@@ -256,6 +256,10 @@ async function soundIn(bytes: Bytes, hops: readonly string[], found: Findings): 
       return sound;
     }
     case 'web-page': {
+      if (hops.length === 0) {
+        found.add('error', 'web-page', 'a web page', 'it is no audio but a web page.');
+        return undefined;
+      }
       const page = sharePageOf(hops);
       const from = hops.length > 1 ? ` (it leads to ${hostOf(hops)})` : '';
       found.add(
