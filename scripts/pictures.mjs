@@ -20,7 +20,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pictures = join(root, 'docs', 'pictures');
 const SPEED = Number(process.env.PICTURES_SPEED ?? 1);
 const COLUMNS = 80;
-const ROWS = 24;
+const ROWS = 30;
 /** From one frame to the next, of the run and of the picture. */
 const SAMPLE_MS = 4_000 / SPEED;
 const FRAME_MS = 400;
@@ -85,9 +85,10 @@ try {
 
   const trainings = new TrainingClient({ env });
   cleanups.push(() => trainings.close());
+  // Of other files, else `train` would point out that these were trained already.
   await Promise.all(
     ['Slow Tide', 'Harbour Lights', 'Paper Moon'].map(async (name) =>
-      (await trainings.start({ name, sources: tracks.urls })).result(),
+      (await trainings.start({ name, sources: tracks.urls.map((url) => `${url}?of=${name[0]}`) })).result(),
     ),
   );
   sandbox.addFaults([{ on: 'upload', nth: 3, fault: { kind: 'failTask', reason: 'the decoder gave up' } }]);
@@ -98,6 +99,8 @@ try {
     const { phase, workflowId, runId } = await (await trainings.attach(MODEL_NAME)).look();
     if (phase !== 'training' || page !== undefined) return;
     page = pageOf(`${server.uiUrl}/namespaces/default/workflows/${workflowId}/${runId}/user-metadata`);
+    // Whether it went well is looked at in the end.
+    page.catch(() => undefined);
   });
   mkdirSync(pictures, { recursive: true });
   save('train.svg', svgOf(frames));
@@ -273,9 +276,10 @@ function escaped(text) {
 async function pageOf(url) {
   const running = await chromium.launch({ executablePath: browser, args: ['--no-sandbox'] });
   try {
-    const page = await running.newPage({ viewport: { width: 1120, height: 780 } });
-    await page.goto(url, { waitUntil: 'networkidle' });
-    await sleep(2_000);
+    const page = await running.newPage({ viewport: { width: 1280, height: 800 } });
+    await page.goto(url);
+    await page.getByText('Next check').waitFor();
+    await sleep(1_000);
     return await page.screenshot();
   } finally {
     await running.close();

@@ -28,7 +28,7 @@ import {
   webhookFingerprint,
 } from './temporal/settings.js';
 
-export { readSettings, type Settings, SettingsError } from './temporal/settings.js';
+export { type KeySource, readSettings, type Settings, SettingsError } from './temporal/settings.js';
 export type { Affinity } from './contract/affinity.js';
 export type { RunningWorker } from './temporal/host.js';
 export type { TemporalAddress } from './temporal/connection.js';

@@ -37,13 +37,17 @@ export type {
   AttentionKind,
   FileProgress,
   FileState,
+  Outage,
   Phase,
+  SeenDurations,
   TrainingFacts,
   TrainingMemo,
   TrainingProgress,
   UploadedFile,
 } from '../contract/progress.js';
-export type { TrainingRecord } from '../contract/record.js';
+export type { SongRequest } from '../contract/song.js';
+export type { NotifyTarget } from '../contract/notification.js';
+export type { RecordedSource, TrainingRecord } from '../contract/record.js';
 export {
   type AdoptedSession,
   type BadFilePolicy,
@@ -62,5 +66,6 @@ export {
   type TrainedModel,
   TRAINING_DEFAULTS,
   type TrainingOptions,
+  type TrySong,
   type UrlSource,
 } from '../contract/training.js';

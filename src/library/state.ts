@@ -1,7 +1,7 @@
 /**
  * Client side: a look at a training as the library shows it.
  */
-import type { FileProgress, FileState, TrainingFacts } from '../contract/progress.js';
+import type { FileProgress, FileState, TrainingFacts, TrainingProgress } from '../contract/progress.js';
 import type { TimelineEntry } from '../contract/training.js';
 import type { Connection } from './connect.js';
 import type { Snapshot, TrainingStatus } from './snapshot.js';
@@ -21,6 +21,8 @@ export interface TrainingState extends TrainingFacts {
   files?: FileProgress[];
   /** When Mountsea is asked next, ISO 8601; absent unless `isLive`. */
   nextCheckAt?: string;
+  /** What earlier trainings took; absent unless `isLive`, and where none is known. */
+  expected?: NonNullable<TrainingProgress['expected']>;
   /** The story so far; absent unless `isLive`. */
   timeline?: TimelineEntry[];
   /** ISO 8601; absent while it runs. */
@@ -29,32 +31,44 @@ export interface TrainingState extends TrainingFacts {
   webUi?: string;
 }
 
+/** What query and memo both say; a new one has to be added here. */
+const FACTS: Record<keyof TrainingFacts, true> = {
+  name: true,
+  origin: true,
+  phase: true,
+  startedAt: true,
+  phaseSince: true,
+  sessionId: true,
+  receipt: true,
+  attention: true,
+  outage: true,
+  modelId: true,
+};
+const FACT_NAMES = Object.keys(FACTS) as (keyof TrainingFacts)[];
+
 /** @param connection that it was seen through. */
 export function shown(snapshot: Snapshot, { uiOf }: Pick<Connection, 'uiOf'>): TrainingState {
   const { workflowId, runId, status, memo, progress } = snapshot;
-  const webUi = runId === '' ? undefined : uiOf(workflowId, runId);
   const { fileCounts, fileTotal, finishedAt } = memo;
-  const { name, origin, phase, startedAt, phaseSince, sessionId, receipt, attention, modelId } =
-    progress ?? memo;
+  const webUi = runId === '' ? undefined : uiOf(workflowId, runId);
+  const { nextCheckAt, expected } = progress ?? {};
   return {
+    ...factsOf(progress ?? memo),
     workflowId,
     runId,
     status,
     isLive: progress !== undefined,
-    name,
-    origin,
-    phase,
-    startedAt,
-    phaseSince,
-    receipt,
     fileCounts,
     fileTotal,
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(attention === undefined ? {} : { attention }),
-    ...(modelId === undefined ? {} : { modelId }),
     ...(finishedAt === undefined ? {} : { finishedAt }),
     ...(webUi === undefined ? {} : { webUi }),
     ...(progress === undefined ? {} : { files: progress.files, timeline: progress.timeline }),
-    ...(progress?.nextCheckAt === undefined ? {} : { nextCheckAt: progress.nextCheckAt }),
+    ...(nextCheckAt === undefined ? {} : { nextCheckAt }),
+    ...(expected === undefined ? {} : { expected }),
   };
+}
+
+function factsOf(said: TrainingFacts): TrainingFacts {
+  const known = FACT_NAMES.filter((name) => said[name] !== undefined).map((name) => [name, said[name]]);
+  return Object.fromEntries(known) as TrainingFacts;
 }
