@@ -65,7 +65,7 @@ export function createReadStaging({ staging, affinity }: ActivityDependencies) {
     return {
       readsFiles: staging?.readsFiles === true,
       hasTunnel: staging?.hasTunnel === true,
-      hasCredentials: await hasCredentials(),
+      hasCredentials: input.wantsCredentials === true && (await hasCredentials()),
       ...(staged === undefined ? {} : { canRead: await hasObject(staged.object, staged).catch(() => false) }),
     };
   };

@@ -11,6 +11,8 @@ export interface ReadStagingInput {
   origin: string;
   /** Only a worker that reads the user's files may answer. */
   wantsFiles?: boolean;
+  /** `hasCredentials` is wanted too; finding that there are none may take seconds. */
+  wantsCredentials?: boolean;
   /** An object that is staged already: can this worker read it, and so sign URLs that work? */
   staged?: { object: StagedObject; sha256: string; bytes: number };
 }
@@ -20,7 +22,7 @@ export interface StagingAbilities {
   /** It shares its disk with the user. */
   readsFiles: boolean;
   hasTunnel: boolean;
-  /** The AWS SDK finds credentials there. Whether they are good for a bucket is another question. */
+  /** The AWS SDK finds credentials there; false where that was not asked. Whether they are good for a bucket is another question. */
   hasCredentials: boolean;
   /** Answer to `staged`. */
   canRead?: boolean;

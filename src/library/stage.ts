@@ -127,7 +127,7 @@ async function stagedBy(
 ): Promise<Map<FileSource, FileSource>> {
   const { isOwn, origin, account, say } = context;
   const own: StagingAbilities | undefined = isOwn
-    ? await account.stagingAbilities({ origin, wantsFiles: true })
+    ? await account.stagingAbilities({ origin, wantsFiles: true, wantsCredentials: way.kind === 's3' })
     : undefined;
   if (way.kind === 'tunnel') {
     if (own?.hasTunnel !== true) {

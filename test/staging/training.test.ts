@@ -18,6 +18,7 @@ import type { RunningWorker } from '../../src/temporal/host.js';
 import { readSettings } from '../../src/temporal/settings.js';
 import type { startWorker as StartWorker } from '../../src/worker.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
+import { runCli } from '../support/cli.js';
 import { S3_SECRET, type S3Server, startS3 } from '../support/s3.js';
 
 const PROXY = fileURLToPath(new URL('../support/reverseProxy.mjs', import.meta.url));
@@ -227,6 +228,35 @@ describe('files that the client would sign', () => {
       delete process.env['AWS_CREDENTIAL_EXPIRATION'];
     }
     expect(s3.keys('ending')).toEqual([]);
+  });
+});
+
+describe('unstage', () => {
+  it('removes what an ended training left, and keeps what an open one may need and what nobody here knows', async () => {
+    const bucket = s3.bucket('left');
+    const [file] = songs('left');
+    if (file === undefined) throw new Error('no songs');
+    const release = rig.hold({ name: 'Open with files' });
+    const [ended, open] = await Promise.all([rig.train(), rig.train({ name: 'Open with files' })]);
+    await ended.handle.result();
+    const ids = [ended.handle.workflowId, open.handle.workflowId, 'train-of-somebody'];
+    const local = { path: file.at.path, sha256: file.sha256, bytes: file.bytes };
+    for (const id of ids) await putFile(objectFor(bucket, id, local), local);
+    const env = { ...rig.env, ...s3.env, TUNESMITH_S3_BUCKET: 'left' };
+    const { code, stdout } = await runCli(['unstage', '--json'], env);
+    expect(code).toBe(0);
+    const { trainings } = JSON.parse(stdout) as { trainings: { workflowId: string; outcome: string }[] };
+    expect(Object.fromEntries(trainings.map((one) => [one.workflowId, one.outcome]))).toEqual({
+      [ids[0] ?? '']: 'removed',
+      [ids[1] ?? '']: 'open',
+      'train-of-somebody': 'unknown',
+    });
+    const refused = await runCli(['unstage', ids[1] ?? ''], env);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('still runs and may need')]);
+    expect((await runCli(['unstage', 'train-of-somebody'], env)).code).toBe(0);
+    expect(s3.keys('left')).toEqual([`tunesmith/${ids[1] ?? ''}/${file.sha256}.wav`]);
+    release();
+    await open.handle.result();
   });
 });
 
