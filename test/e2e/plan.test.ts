@@ -103,6 +103,8 @@ describe('the hash of a plan', () => {
     expect(otherPrice.code).toBe(2);
     expect(otherPrice.stderr).toContain('since that plan the price changed');
     expect(spending()).toBe(0);
+    // It must still run when the second command comes.
+    const release = rig.hold({ name });
     expect((await runCli([...train(), ...urls()], rig.env)).code).toBe(7);
     // It is there now: attaching spends nothing, so neither plan nor consent is asked for.
     const attached = await runCli(['train', '--detach', '--plan', hash, '--name', name, ...urls()], rig.env);
@@ -111,6 +113,7 @@ describe('the hash of a plan', () => {
     const { existing, price } = await planOf();
     expect(existing?.workflowId).toMatch(/^train-/);
     expect(price.uploads).toBe(6);
+    release();
     expect((await runCli(['watch', name], rig.env)).code).toBe(0);
     // Under another name the same files are pointed out, with their model; and an upload has a price now.
     const twin = name;
