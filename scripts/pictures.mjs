@@ -278,8 +278,8 @@ async function pageOf(url) {
   try {
     const page = await running.newPage({ viewport: { width: 1280, height: 800 } });
     await page.goto(url);
-    await page.getByText('Next check').waitFor();
-    await sleep(1_000);
+    // The page asks for news for ever, so there is no quiet moment to wait for.
+    await sleep(8_000);
     return await page.screenshot();
   } finally {
     await running.close();
