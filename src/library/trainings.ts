@@ -262,10 +262,13 @@ export class Trainings {
    * Deletes what the server keeps of a training that has ended: its executions, its notifications and, where that is wanted,
    * its record.
    *
-   * @returns how many executions were deleted.
+   * @returns how many executions are deleted; `isGone` is false where the server has not come to all of them yet.
    */
-  async forget(workflowId: string, withRecord: boolean): Promise<{ executions: number }> {
+  async forget(workflowId: string, withRecord: boolean): Promise<{ executions: number; isGone: boolean }> {
     const all = await this.#executionsOf(`WorkflowId = '${workflowId}' AND ExecutionStatus != 'Running'`);
+    // Lists lag behind: the one that ended just now may not be in them yet.
+    const newest = await this.#endedRunOf(workflowId);
+    if (newest !== undefined && !all.some(([, runId]) => runId === newest)) all.push([workflowId, newest]);
     // Those of `…-again-2` begin alike.
     const prefix = `notify-${workflowId}-`;
     const notices = await this.#executionsOf(
@@ -282,12 +285,18 @@ export class Trainings {
         workflowExecution: { workflowId: id, runId },
       });
     }
-    // The server deletes in its own time.
+    // The server deletes in its own time, which may be minutes for what ended just now.
     const until = Date.now() + DELETED_WITHIN_MS;
+    let isGone = true;
     for (const [id, runId] of all) {
-      while ((await this.#exists(id, runId)) && Date.now() < until) await sleep(50);
+      for (;;) {
+        isGone = !(await this.#exists(id, runId));
+        if (isGone || Date.now() > until) break;
+        await sleep(50);
+      }
+      if (!isGone) break;
     }
-    return { executions: all.length };
+    return { executions: all.length, isGone };
   }
 
   async #executionsOf(query: string): Promise<[string, string][]> {
@@ -296,6 +305,16 @@ export class Trainings {
       found.push([workflowId, runId]);
     }
     return found;
+  }
+
+  async #endedRunOf(workflowId: string): Promise<string | undefined> {
+    try {
+      const { runId, status } = await this.#client.workflow.getHandle(workflowId).describe();
+      return status.name === 'RUNNING' ? undefined : runId;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
   }
 
   async #exists(workflowId: string, runId: string): Promise<boolean> {

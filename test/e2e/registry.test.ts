@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainingRecord } from '../../src/contract/record.js';
 import { parseRecord } from '../../src/cli/schema.js';
 import { runCli } from '../support/cli.js';
+import { waitUntil } from '../support/waitUntil.js';
 import { createRig, type Rig } from '../support/rig.js';
 
 let rig: Rig;
@@ -64,8 +65,13 @@ describe('a model', () => {
     expect(asked.stderr).toContain('Say --yes; nothing was deleted.');
     const forgotten = await run('forget', name, '--yes');
     expect(forgotten).toMatchObject({ code: 0 });
-    const history = rig.client.workflow.getHandle(records[0]?.workflowId ?? '').describe();
-    await expect(history).rejects.toBeInstanceOf(WorkflowNotFoundError);
+    const handle = rig.client.workflow.getHandle(records[0]?.workflowId ?? '');
+    await waitUntil('the server has deleted it', () =>
+      handle.describe().then(
+        () => false,
+        (error: unknown) => error instanceof WorkflowNotFoundError,
+      ),
+    );
     expect((await run('result', name)).stdout).toContain(modelId);
 
     const rest = await run('forget', name, '--model', '--yes', '--json');

@@ -71,10 +71,10 @@ async function forget(
       return Exit.done;
     }
   }
-  const { executions } = await trainings.forget(workflowId, !keepsRecord);
+  const { executions, isGone } = await trainings.forget(workflowId, !keepsRecord);
   output.json({ type: 'forgotten', version: JSON_VERSION, workflowId, executions, keepsRecord });
   output.say(
-    `Deleted: ${executions} ${executions === 1 ? 'execution' : 'executions'} of ${workflowId}. ${kept}.`,
+    `${isGone ? 'Deleted' : 'The server deletes, in its own time'}: ${executions} ${executions === 1 ? 'execution' : 'executions'} of ${workflowId}. ${kept}.`,
   );
   if (memo.sessionId !== undefined) {
     output.say(
