@@ -7,7 +7,7 @@ const shared = {
   testTimeout: 240_000,
   hookTimeout: 120_000,
   // The tests wait for processes more than they compute.
-  maxWorkers: 6,
+  maxWorkers: 4,
 };
 
 export default defineConfig({

@@ -49,10 +49,16 @@ export class WorkerStaging {
   ): Promise<FilePlace> {
     if (at.kind !== 'path') return at;
     if (at.via?.kind !== 's3') return at;
-    const { objectFor, putFile } = await import('./s3.js');
+    const { objectFor, putFile, removeObject } = await import('./s3.js');
     const file = { path: at.path, sha256, bytes };
     const object = objectFor(at.via.bucket, workflowId, file);
-    await putFile(object, file, options);
+    try {
+      await putFile(object, file, options);
+    } catch (error) {
+      // Nobody will be told of it, so nobody else would remove it. It may have arrived all the same.
+      if (options.signal?.aborted === true) await removeObject(object);
+      throw error;
+    }
     return { kind: 'object', object };
   }
 

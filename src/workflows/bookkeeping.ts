@@ -60,16 +60,20 @@ export async function applyCorrection(run: Run, correction: Correction): Promise
  * @param isRenamed name or files are other ones: they find this training from now on too.
  */
 export async function keepRecord(run: Run, isRenamed = false): Promise<void> {
-  const record = run.record();
-  const { saveFile } = run.input;
   await run.activities.recordTraining('keep the record', {
-    record,
+    record: run.record(),
     ...(isRenamed ? { alias: { name: run.name, sources: run.sources } } : {}),
     ...(run.scale === 1 ? {} : { timeScale: run.scale }),
   });
+  await keepSaveFile(run);
+}
+
+/** Brings the `--save` file up to date, where there is one: also before a person is asked, who may take days. */
+export async function keepSaveFile(run: Run): Promise<void> {
+  const { saveFile } = run.input;
   if (saveFile === undefined) return;
   try {
-    await run.activities.saveTraining(`save to ${saveFile}`, { path: saveFile, record });
+    await run.activities.saveTraining(`save to ${saveFile}`, { path: saveFile, record: run.record() });
   } catch (error) {
     // The record has it all; a full disk must not stop a training that is paid for.
     if (!(error instanceof ActivityFailure)) throw error;

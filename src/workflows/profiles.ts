@@ -72,7 +72,8 @@ export function activityProfiles(scale: number, { timeoutMs, heartbeatMs }: Requ
     stage: {
       startToCloseTimeout: 30 * 60_000,
       heartbeatTimeout: heartbeatMs,
-      cancellationType: ActivityCancellationType.TRY_CANCEL,
+      // What it has put somewhere is known, or taken back, only when it has ended.
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       retry: {
         initialInterval: ms(2_000),
         backoffCoefficient: 2,

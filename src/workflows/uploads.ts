@@ -10,7 +10,7 @@ import { ActivityFailureType, TrainingFailureType } from '../contract/failures.j
 import type { FileProgress } from '../contract/progress.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
-import { applyCorrection } from './bookkeeping.js';
+import { applyCorrection, keepSaveFile } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
 import type { Parking } from './parking.js';
 import type { Poller, Watch } from './polling.js';
@@ -100,12 +100,14 @@ async function uploadUntilSettled(
   }
 }
 
-function askAboutBadFiles(
+async function askAboutBadFiles(
   run: Run,
   parking: Parking,
   pool: UploadPool,
   bad: FileProgress[],
 ): Promise<Correction | undefined> {
+  // The clips that are there are paid for, and the machine may be gone before somebody answers.
+  await keepSaveFile(run);
   const isWaiting = pool.overdue.length > 0;
   return parking.park(
     {

@@ -463,16 +463,22 @@ describe('--save', () => {
     try {
       const path = join(folder, 'own.json');
       const name = newName();
+      rig.sandbox.addFaults([
+        { on: 'upload', match: { audioUrl: 'track-05' }, times: 3, fault: { kind: 'failTask' } },
+      ]);
       const started = await runCli(
         ['train', '--yes', '--name', name, '--detach', '--save', path, ...rig.tracks.urls],
         env,
       );
       expect(started.code, started.stderr).toBe(7);
       expect(started.stderr).not.toContain('only while');
-      const done = await waitUntil('the model is saved', () => {
-        const record = JSON.parse(readFileSync(path, 'utf8')) as TrainingRecord;
-        return record.modelId === undefined ? undefined : record;
-      });
+      const saved = (): TrainingRecord => JSON.parse(readFileSync(path, 'utf8')) as TrainingRecord;
+      // It waits for a person: what is paid for is in the file, though nobody follows.
+      await waitUntil('the clips are saved', () => saved().clips.length === 7);
+      expect((await runCli(['fix', name, '--retry', '--detach'], env)).code).toBe(7);
+      const done = await waitUntil('the model is saved', () =>
+        saved().modelId === undefined ? undefined : saved(),
+      );
       expect(done).toMatchObject({ name, end: 'done' });
       expect(done.keyFingerprint).toBeDefined();
       expect(statSync(path).mode & 0o777).toBe(0o600);
