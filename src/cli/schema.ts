@@ -590,7 +590,10 @@ const setup = z
   .meta({ description: 'What became of the namespace.' });
 const doctor = z
   .strictObject({ type: z.literal('doctor'), version, isWell: z.boolean(), findings: z.array(finding) })
-  .meta({ description: 'What is right and what is wrong; `isWell` where nothing is a problem.' });
+  .meta({
+    description:
+      'What is right and what is wrong; `isWell` where nothing is a problem, though something may be `unknown`.',
+  });
 
 /** A word for each exit code, for programs that would rather not remember numbers. */
 export const ENDINGS = {

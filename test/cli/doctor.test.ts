@@ -205,6 +205,14 @@ describe('the command', () => {
     expect(String(stderr.read())).toBe('One thing is wrong.\n');
   });
 
+  it('does not call well what it could not look at, and says how it can', async () => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const io = { env, stdout, stderr, cwd: folder };
+    expect(await main(['doctor'], io as unknown as Parameters<typeof main>[1])).toBe(0);
+    expect(String(stdout.read())).toMatch(/\? +account +unknown \(no worker\)\n +-> .* up`/);
+    expect(String(stderr.read())).toBe('Nothing wrong was found; not checked: account, balance.\n');
+  });
+
   it('gives a mend with every problem', async () => {
     leaveRecord({ phase: 'ended', failure: 'x' });
     const findings = [

@@ -51,9 +51,16 @@ async function doctor({ json }: JsonFlag, io: Io): Promise<number> {
     if (mend !== undefined) output.data(`${' '.repeat(width + 9)}-> ${mend}`);
   }
   if (problems.length === 0) {
-    output.say('Nothing is wrong.');
+    output.say(wellWords(findings));
     return Exit.done;
   }
   output.say(problems.length === 1 ? 'One thing is wrong.' : `${problems.length} things are wrong.`);
   return Exit.unexpected;
+}
+
+/** What could not be looked at may be wrong. */
+function wellWords(findings: readonly Finding[]): string {
+  const unseen = new Set(findings.filter(({ verdict }) => verdict === 'unknown').map(({ check }) => check));
+  if (unseen.size === 0) return 'Nothing is wrong.';
+  return `Nothing wrong was found; not checked: ${[...unseen].join(', ')}.`;
 }

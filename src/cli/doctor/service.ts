@@ -39,7 +39,15 @@ async function ownFindings(settings: Settings, patienceMs: number): Promise<Find
   } catch {
     // It ended just now.
   }
-  if (there === undefined) return [...(await whyNotRunning(home)), ...accountUnknown('no worker')];
+  if (there === undefined) {
+    return [
+      ...(await whyNotRunning(home)),
+      ...accountUnknown(
+        'no worker',
+        'A worker that runs is asked: `tunesmith up`, or the first `train`, starts one.',
+      ),
+    ];
+  }
   try {
     const { background } = there;
     const record = readLock(home);
@@ -298,8 +306,8 @@ function ownFingerprint({ origin, apiKey }: Settings): string | undefined {
   }
 }
 
-function accountUnknown(why: string): Finding[] {
-  return [unknown('account', `unknown (${why})`), unknown('balance', `unknown (${why})`)];
+function accountUnknown(why: string, mend?: string): Finding[] {
+  return [unknown('account', `unknown (${why})`, mend), unknown('balance', `unknown (${why})`)];
 }
 
 function messageOf(error: unknown): string {
