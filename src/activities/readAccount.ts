@@ -35,16 +35,20 @@ export function createReadAccount({ mountsea, affinity }: ActivityDependencies) 
     requireOrigin(origin, own.origin);
     const { keyFingerprint } = own;
     const signal = AbortSignal.any([cancellationSignal(), AbortSignal.timeout(TIMEOUT_MS)]);
-    const key = checksKey ? { key: await checkKey(mountsea, signal) } : {};
+    // Side by side: an API that hangs must not use up the time of the ledger.
+    const checking = checksKey ? checkKey(mountsea, signal) : undefined;
+    const keyOf = async (): Promise<Pick<AccountReading, 'key'>> =>
+      checking === undefined ? {} : { key: await checking };
     try {
-      return { keyFingerprint, ...key, ledger: await readLedger(mountsea, since, signal) };
+      const ledger = await readLedger(mountsea, since, signal);
+      return { keyFingerprint, ...(await keyOf()), ledger };
     } catch (error) {
       // Only errors of the HTTP client are known to hold no secret; the ledger's own say how many rows there are.
       const isTold =
         error instanceof MountseaError || (error instanceof Error && error.message.startsWith('the ledger'));
       return {
         keyFingerprint,
-        ...key,
+        ...(await keyOf()),
         ledgerMissing: isTold ? error.message : 'the ledger could not be read',
       };
     }

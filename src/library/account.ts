@@ -35,6 +35,14 @@ export interface AccountPrices {
   uploadCredits?: number;
 }
 
+/** In place of prices: why they are not known. */
+export interface PricesUnknown {
+  /** In a few words. */
+  unknown: string;
+  /** Fingerprint of the worker's key, where the API itself refuses it. */
+  refusedKey?: string;
+}
+
 export class Account {
   readonly #client: Client;
 
@@ -82,11 +90,15 @@ export class Account {
   }
 
   /** What a plan must know, or why it is not known, in a few words. Never rejects: a plan is good without. */
-  async prices(origin: string): Promise<AccountPrices | { unknown: string }> {
+  async prices(origin: string): Promise<AccountPrices | PricesUnknown> {
     try {
-      const reading = await this.read({ origin, since: Date.now() - PRICES_MS });
+      const reading = await this.read({ origin, since: Date.now() - PRICES_MS, checksKey: true });
       if (reading === undefined) return { unknown: 'no worker' };
-      const { ledger, ledgerMissing = 'billing did not answer', keyFingerprint } = reading;
+      const { key, ledger, ledgerMissing = 'billing did not answer', keyFingerprint } = reading;
+      // Billing may have a key of its own, so only what the API says counts, and it counts whatever billing says.
+      if (key?.verdict === 'refused') {
+        return { unknown: `Mountsea refuses the API key ${keyFingerprint}`, refusedKey: keyFingerprint };
+      }
       if (ledger === undefined) return { unknown: ledgerMissing };
       const uploadCredits = priceOf(await this.#facts(origin, keyFingerprint), ledger);
       return { balance: ledger.balance, ...(uploadCredits === undefined ? {} : { uploadCredits }) };

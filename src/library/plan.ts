@@ -15,7 +15,7 @@ import type { LookOptions } from '../preflight/look.js';
 import { trainingWorkflowId, sourceIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
 import { songPrice } from '../money/songs.js';
-import type { AccountPrices } from './account.js';
+import type { AccountPrices, PricesUnknown } from './account.js';
 
 export interface Plan {
   /** Of everything that a decision to spend stands on. The balance and signatures of URLs are not in it. */
@@ -136,14 +136,16 @@ function uploadTime(uploads: number, concurrency: number = TRAINING_DEFAULTS.con
 export function planOf(
   input: TrainCustomModelInput,
   looks: readonly Look[],
-  account: AccountPrices | { unknown: string },
+  account: AccountPrices | PricesUnknown,
   others: readonly (Relative & { origin: string })[],
 ): Plan {
   const { name, origin, sources } = input;
   const { minClips, onBadFile } = { ...TRAINING_DEFAULTS, ...input };
   const price = priceOf(input, 'unknown' in account ? undefined : account.uploadCredits);
   const balance: Balance =
-    'unknown' in account ? account : { before: account.balance, after: account.balance - price.total };
+    'unknown' in account
+      ? { unknown: account.unknown }
+      : { before: account.balance, after: account.balance - price.total };
   const uploads = new Set(filesToUpload(input));
   const files = sources.map(({ label }, index) => {
     const number = index + 1;
@@ -159,6 +161,7 @@ export function planOf(
       ...looks.flatMap(({ findings }) => findings),
       ...findingsOfTraining(looks, { name, minClips, onBadFile, fileCount: sources.length }),
       ...ofMoney(price, balance, input.maxCredits),
+      ...('unknown' in account ? ofKey(account) : []),
     ],
     price,
     balance,
@@ -216,6 +219,19 @@ function ofMoney({ total }: Price, balance: Balance, maxCredits = Infinity): Fin
     );
   }
   return findings;
+}
+
+function ofKey({ refusedKey }: PricesUnknown): Finding[] {
+  if (refusedKey === undefined) return [];
+  return [
+    {
+      level: 'error',
+      code: 'key-refused',
+      files: [],
+      short: 'API key',
+      message: `Mountsea refuses the API key ${refusedKey} of the worker. Put it right: \`tunesmith login\`, or where the worker has it from.`,
+    },
+  ];
 }
 
 /** The id is made of origin, name and sources: with the name of the other it is the other's. */

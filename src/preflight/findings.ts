@@ -67,6 +67,7 @@ export const FINDING_CODES = [
   'drop-count',
   'balance',
   'budget',
+  'key-refused',
 ] as const;
 export type FindingCode = (typeof FINDING_CODES)[number];
 

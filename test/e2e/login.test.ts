@@ -47,14 +47,21 @@ it('lets a training go on that waits for a key, in the same process, and forgets
   expect(wrong).toMatchObject({ code: 0 });
   expect(wrong.stderr).toContain('Not checked: no worker runs now');
   const argv = ['train', '--yes', '--name', 'Keyed', '--detach', ...rig.tracks.urls];
+  const unfit = await runCli(argv, env);
+  expect(unfit.code, unfit.stderr).toBe(2);
+  expect(unfit.stderr).toMatch(/Nothing was started: Mountsea refuses the API key [0-9a-f]{8} .* login`/);
+  expect((await login(rig.sandbox.apiKey)).code).toBe(0);
+  // The key goes wrong under way: it is held until the worker has the wrong one.
+  const release = rig.hold({ name: 'Keyed' });
   const started = await runCli(argv, env);
   expect(started.code, started.stderr).toBe(7);
-  await waitUntil('it waits for a key', async () =>
-    (await runCli(['status', 'Keyed'], env)).stdout.includes('credentials'),
-  );
   const refused = await login('sk-wrong-too');
   expect(refused.code, refused.stderr).toBe(1);
   expect(refused.stderr).toMatch(/Mountsea refuses this key .*401/);
+  release();
+  await waitUntil('it waits for a key', async () =>
+    (await runCli(['status', 'Keyed'], env)).stdout.includes('credentials'),
+  );
   const pid = pidOfBackground();
   const right = await login(rig.sandbox.apiKey);
   expect(right.code, right.stderr).toBe(0);
@@ -70,7 +77,7 @@ it('lets a training go on that waits for a key, in the same process, and forgets
   const keyless = await runCli(['train', '--yes', '--name', 'Other', ...rig.tracks.urls], env);
   expect(keyless.code, keyless.stderr).toBe(2);
   expect(keyless.stderr).toContain('tunesmith login');
-  const all = [wrong, refused, right, watched, out, keyless].map(({ stderr }) => stderr).join('');
+  const all = [wrong, unfit, refused, right, watched, out, keyless].map(({ stderr }) => stderr).join('');
   expect(all + readFileSync(join(home, 'lock.json'), 'utf8')).not.toContain('sk-wrong');
 });
 

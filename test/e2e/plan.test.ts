@@ -61,13 +61,13 @@ async function planOf(...more: string[]): Promise<PlanRecord> {
 }
 
 describe('plan', () => {
-  it('shows files, price and balance, and asks Mountsea for nothing but the ledger', async () => {
+  it('shows files, price and balance, and asks Mountsea for nothing but the ledger and a free schema', async () => {
     const { code, stdout, stderr } = await runCli(['plan', '--name', name, ...urls()], rig.env);
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/6 +6\.wav +wav +0:04 +128 kB +ok/);
     expect(stdout).toContain('6 uploads at 5 (an assumption; --upload-credits)');
     expect(stdout).toMatch(/Balance +10000 credits, about 9870 afterwards/);
-    expect(Object.keys(counts()).sort()).toEqual(['credits', 'points']);
+    expect(Object.keys(counts()).sort()).toEqual(['credits', 'points', 'schema']);
     expect(stdout + stderr).not.toContain('for=');
   });
 

@@ -187,3 +187,21 @@ describe('the same files under another name', () => {
     ]);
   });
 });
+
+describe('a key that Mountsea refuses', () => {
+  const refused = plan(
+    input(),
+    {},
+    { unknown: 'Mountsea refuses the API key abcd1234', refusedKey: 'abcd1234' },
+  );
+
+  it('stops a training, also where doubts are accepted, and is no part of the hash', () => {
+    expect(obstaclesOf(refused, true)).toMatchObject([{ level: 'error', code: 'key-refused', files: [] }]);
+    expect(refused.balance).toEqual({ unknown: 'Mountsea refuses the API key abcd1234' });
+    expect(refused.hash).toBe(plan().hash);
+  });
+
+  it('is none where only the balance is unknown', () => {
+    expect(obstaclesOf(plan(input(), {}, { unknown: 'billing answered 401' }), false)).toEqual([]);
+  });
+});
