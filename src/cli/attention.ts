@@ -13,10 +13,10 @@ import type { Snapshot } from '../library/snapshot.js';
 import { sourceFrom, type SourceRules } from '../library/sources.js';
 import { ask, type PromptContext } from './ask.js';
 import { attentionOf, sendCorrection, type Wish } from './correcting.js';
-import { costOf } from './draw.js';
+import { type Canvas, costOf } from './draw.js';
 import { InterruptedError, UsageError } from './exit.js';
 import type { Io, Output } from './output.js';
-import { cutEnd, cutMiddle, padded, printable, widthOf } from './text.js';
+import { cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
 
 /**
  * `answered`: the correction was taken. `withdrawn`: there is nothing to answer any more. `left`: it stays parked.
@@ -107,16 +107,16 @@ async function wishFor(
   attention: Attention,
   snapshot: Snapshot,
   put: Put,
-  { output, rules }: AttendOptions,
+  { io, output, rules }: AttendOptions,
 ): Promise<Wish | 'left' | 'again'> {
   const action = await put((context) =>
     select<CorrectionAction | 'left'>(
       {
         message: 'What now?',
-        choices: choicesOf(attention, output),
+        choices: choicesOf(attention, output.canvas),
         // A key that was pressed too early spends nothing.
         default: 'left',
-        pageSize: 12,
+        pageSize: Math.min(24, Math.max(6, (io.stderr.rows || 24) - 4)),
       },
       context,
     ),
@@ -205,17 +205,25 @@ const TITLES: Record<CorrectionAction, string> = {
 };
 const LEAVE = 'Leave it parked';
 
-function choicesOf(
+/** The choices of the question. A price that has no room beside its title goes on below: it is never cut. */
+export function choicesOf(
   attention: Attention,
-  { canvas }: Output,
+  canvas: Canvas,
 ): { name: string; short: string; value: CorrectionAction | 'left' }[] {
   const paint = createColors(canvas.isColored);
   const titleWidth = Math.max(...Object.values(TITLES).map(widthOf));
-  const choice = <V>(value: V, title: string, cost: string): { name: string; short: string; value: V } => ({
-    name: `${padded(title, titleWidth)}  ${paint.dim(cutEnd(cost, Math.max(10, canvas.width - titleWidth - 5)))}`,
-    short: title,
-    value,
-  });
+  const choice = <V>(value: V, title: string, cost: string): { name: string; short: string; value: V } => {
+    const [first = '', ...more] = wrapped(cost, '', Math.max(10, canvas.width - titleWidth - 5));
+    return {
+      name: [
+        `${padded(title, titleWidth)}  ${paint.dim(first)}`,
+        // The mark of the choice takes two columns more.
+        ...more.map((line) => `${' '.repeat(titleWidth + 4)}${paint.dim(line)}`),
+      ].join('\n'),
+      short: title,
+      value,
+    };
+  };
   return [
     ...attention.options.map((option) => choice(option, TITLES[option], costOf(option, attention))),
     choice('left' as const, LEAVE, 'answer later; nothing is lost'),
