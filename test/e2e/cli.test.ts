@@ -55,6 +55,7 @@ describe('train', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(MODEL_ID_LINE);
     expect(stderr).toMatch(/File 8 is clip/);
+    expect(stderr).toMatch(/Spent on this training: create: 100 credits .*8 uploads/);
     expect(stderr).not.toMatch(CONTROL);
   });
 

@@ -231,6 +231,10 @@ export async function tellResult(
     const result = await trainings.result(workflowId);
     output.json({ type: 'result', version: JSON_VERSION, workflowId, ...result });
     for (const line of onlyModelId ? [result.modelId] : resultLines(result)) output.data(line);
+    // A picture that is left on the screen has it already, and so has the record.
+    if (onlyModelId && !output.isDrawn && !output.isJson) {
+      output.say(`Done. Spent on this training: ${receiptWords(result.receipt)}.`);
+    }
     return Exit.done;
   }
   output.json(recordOf(snapshot));
