@@ -445,6 +445,19 @@ function reasonLines(attention: Attention, canvas: Canvas): string[] {
   return lines;
 }
 
+/** Whom a training waits for, and what puts right what only lies outside of it. */
+export function waitWords({ kind, nextTryAt }: Attention, { program }: Pick<Canvas, 'program'>): string {
+  if (nextTryAt === undefined) return 'It waits for you.';
+  switch (kind) {
+    case 'credentials':
+      return `It goes on by itself when the key is right: \`${program} login\`, or MOUNTSEA_API_KEY where the worker runs.`;
+    case 'credits':
+      return 'It goes on by itself when the balance is topped up at Mountsea.';
+    default:
+      return 'It goes on by itself, or by you.';
+  }
+}
+
 /** The exact commands that answer an attention, each with what it costs. */
 export function answerLines(
   attention: Attention,

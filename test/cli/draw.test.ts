@@ -8,6 +8,7 @@ import {
   picture,
   receiptWords,
   statusLines,
+  waitWords,
 } from '../../src/cli/draw.js';
 import { widthOf } from '../../src/cli/text.js';
 import { type Snapshot, withPending } from '../../src/library/snapshot.js';
@@ -261,6 +262,19 @@ describe('what is new', () => {
     delete memoOnly.progress;
     expect(news(undefined, memoOnly, canvas(80))).toEqual(['uploading: 1 files: 1 processing']);
     expect(news(memoOnly, memoOnly, canvas(80))).toEqual([]);
+  });
+});
+
+describe('what it waits for', () => {
+  it.each([
+    ['credentials', START, /by itself when the key is right: `tunesmith login`, or MOUNTSEA_API_KEY/],
+    ['credits', START, /by itself when the balance is topped up/],
+    ['charge-unknown', START, /by itself, or by you/],
+    // A limit that the user set.
+    ['credits', undefined, /^It waits for you\.$/],
+  ] as const)('says what puts it right: %s', (kind, nextTryAt, words) => {
+    const parked = { ...attention, kind, options: [], evidence: [], ...(nextTryAt && { nextTryAt }) };
+    expect(waitWords(parked, canvas(80))).toMatch(words);
   });
 });
 

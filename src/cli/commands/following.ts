@@ -10,7 +10,7 @@ import { connect, type Connected } from '../../library/connect.js';
 import { canAsk } from '../ask.js';
 import { attend } from '../attention.js';
 import { attentionOf } from '../correcting.js';
-import { answerLines, receiptWords, resultLines } from '../draw.js';
+import { answerLines, receiptWords, resultLines, waitWords } from '../draw.js';
 import { CommandError, Exit, UsageError } from '../exit.js';
 import { exitOf, follow } from '../follow.js';
 import { looks, type LooksOptions } from '../../library/follow.js';
@@ -213,8 +213,10 @@ function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output
     // A picture that must fit has no room for them.
     if (output.isDrawn || output.isJson)
       for (const line of answerLines(attention, last, output.canvas)) output.say(line);
-    const who = attention.nextTryAt === undefined ? 'It waits for you.' : 'It goes on by itself, or by you.';
-    output.say(`${who}${spent} Answer with one of the commands above; then: ${comeBack}`);
+    // Lines have them where it waits for a person only.
+    const isAnswered = output.isDrawn || output.isJson || attention.nextTryAt === undefined;
+    const next = isAnswered ? 'Answer with one of the commands above; then:' : 'To come back:';
+    output.say(`${waitWords(attention, output.canvas)}${spent} ${next} ${comeBack}`);
   } else if (last !== undefined) {
     output.say(`Ended: ${last.status}.${spent}`);
   }
