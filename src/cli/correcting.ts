@@ -32,6 +32,11 @@ export function attentionOf({ status, memo, progress }: Snapshot): Attention | u
   return status === 'running' ? (progress ?? memo).attention : undefined;
 }
 
+/** The sentence where a training does not wait. */
+export function nothingToFix(workflowId: string): string {
+  return `${workflowId} does not wait for anybody: nothing to fix.`;
+}
+
 /**
  * Sends a correction for the attention that the snapshot shows.
  *
@@ -47,7 +52,7 @@ export async function sendCorrection(
   const { workflowId, memo, progress } = snapshot;
   const attention = attentionOf(snapshot);
   if (attention === undefined) {
-    throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
+    throw new UsageError(nothingToFix(workflowId));
   }
   const { replacements, drop, ...rest } = wish;
   const correction: Correction = {

@@ -427,7 +427,7 @@ function againWords({ kind }: Attention): string {
 }
 
 /** What a training needs, and the exact commands that answer it, each with what it costs. */
-function attentionLines(
+export function attentionLines(
   attention: Attention,
   snapshot: Pick<Snapshot, 'workflowId' | 'progress'>,
   canvas: Canvas,

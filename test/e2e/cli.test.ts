@@ -154,6 +154,9 @@ describe('a training that waits for a person', () => {
     expect(parked).toMatchObject({ code: 5, stdout: '' });
     expect(parked.stderr).toContain('not music');
     expect(parked.stderr).toMatch(/tunesmith fix train-\S+ --retry/);
+    const unsaid = await runCli(['fix', name], rig.env);
+    expect(unsaid.code).toBe(2);
+    expect(unsaid.stderr).toMatch(/tunesmith fix train-\S+ --retry\n +uploads the bad files again/);
     const wrong = await runCli(['fix', name, '--keep-waiting'], rig.env);
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('does not apply');

@@ -6,13 +6,23 @@ import { Option } from 'commander';
 import type { CorrectionAction } from '../../contract/correction.js';
 import { FLAGS } from '../../contract/fixFlags.js';
 import { readSettings } from '../../temporal/settings.js';
+import { canAsk } from '../ask.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
 import { acceptWarnings, requireGood } from '../consent.js';
-import { asFlags, type Replacement, sendCorrection, type Wish } from '../correcting.js';
+import {
+  asFlags,
+  attentionOf,
+  nothingToFix,
+  type Replacement,
+  sendCorrection,
+  type Wish,
+} from '../correcting.js';
+import { attentionLines } from '../draw.js';
 import { UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import { lookAtReplacement } from '../../library/plan.js';
+import type { Connected } from '../../library/connect.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import type { Finding } from '../../preflight/findings.js';
 import { sourceFrom, type SourceRules } from '../../library/sources.js';
@@ -38,7 +48,7 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
   name: 'fix',
   summary: 'answer a training that waits for you, then follow it',
   description: [
-    'One correction at a time; then it follows as train does, with the same exit codes. A training that waits prints the corrections that apply, each with what it costs.',
+    'One correction at a time; then it follows as train does, with the same exit codes. A training that waits prints the corrections that apply, each with what it costs; without a correction so does this command, and asks on a terminal.',
     'FILE is the number of a file, or its source: the URL or the last part of it. A source with = in it goes by number. A correction that does not apply (any more) is refused with a sentence and exit code 2. The same correction twice is one.',
   ].join('\n\n'),
   arguments: [id()],
@@ -107,6 +117,7 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
     flags,
     io,
     async (connected, workflowId, output) => {
+      if (action === undefined) return whichCorrection(workflowId, connected, output, flags, io);
       const { rename, drop, maxCredits, acceptSecondCharge } = flags;
       const wish: Wish = {
         action,
@@ -121,6 +132,7 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
     },
     waits,
     (connected, workflowId, output) => {
+      if (action === undefined) throw new UsageError(SAY_ONE);
       const { maxCredits, acceptSecondCharge } = flags;
       const answer = {
         action,
@@ -135,8 +147,35 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
   );
 }
 
-/** @throws UsageError where the flags do not name exactly one correction. */
-function actionOf(flags: FixFlags): CorrectionAction {
+/**
+ * No correction is named: on a terminal it is asked as it is while following, else those that apply are said.
+ *
+ * @throws UsageError where nobody can be asked, or the training does not wait for a person.
+ */
+async function whichCorrection(
+  workflowId: string,
+  connected: Connected,
+  output: Output,
+  flags: FixFlags,
+  io: Io,
+): Promise<number> {
+  const snapshot = await connected.trainings.look(workflowId);
+  const attention = attentionOf(snapshot);
+  if (attention === undefined) throw new UsageError(nothingToFix(workflowId));
+  if (output.isDrawn && canAsk(io) && attention.nextTryAt === undefined && flags.detach !== true) {
+    return followTo(workflowId, connected, output, flags, io);
+  }
+  for (const line of attentionLines(attention, snapshot, output.canvas)) output.say(line);
+  throw new UsageError('Say which correction: one of the commands above.');
+}
+
+const SAY_ONE = `Say one of ${Object.values(FLAGS).join(', ')}.`;
+
+/**
+ * @returns undefined where no correction is named.
+ * @throws UsageError where the flags name more than one, or go with another one.
+ */
+function actionOf(flags: FixFlags): CorrectionAction | undefined {
   const given: Record<CorrectionAction, boolean> = {
     rename: flags.rename !== undefined,
     replaceFiles: flags.replace !== undefined,
@@ -148,13 +187,11 @@ function actionOf(flags: FixFlags): CorrectionAction {
     giveUp: flags.giveUp === true,
   };
   const [action, ...others] = (Object.keys(given) as CorrectionAction[]).filter((name) => given[name]);
-  if (action === undefined || others.length > 0) {
-    throw new UsageError(`Say one of ${Object.values(FLAGS).join(', ')}.`);
-  }
+  if (others.length > 0) throw new UsageError(SAY_ONE);
   if (flags.maxCredits !== undefined && action !== 'retry') {
     throw new UsageError('--max-credits goes with --retry.');
   }
-  if (flags.acceptSecondCharge === true && !RISKY.includes(action)) {
+  if (flags.acceptSecondCharge === true && (action === undefined || !RISKY.includes(action))) {
     throw new UsageError(
       '--accept-second-charge goes with --resend-create, with --new-session, or with --retry of a song.',
     );
