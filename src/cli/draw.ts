@@ -251,12 +251,22 @@ export function statusLines(
   return lines;
 }
 
-/** A table of trainings, one a line. */
+/** The id beside it tells names apart that begin and end alike. */
+const LISTED_NAME = 24;
+
+/** A table of trainings, one a line under a heading. */
 export function listLines(trainings: Snapshot[]): string[] {
   if (trainings.length === 0) return ['No trainings yet.'];
-  return columns(
-    trainings.map((training) => [training.workflowId, stateWords(training), training.memo.modelId ?? '']),
-  );
+  return columns([
+    ['ID', 'NAME', 'STATE', 'STARTED', 'MODEL'],
+    ...trainings.map((training) => [
+      training.workflowId,
+      cutMiddle(printable(training.memo.name), LISTED_NAME),
+      stateWords(training),
+      dateOf(training.memo.startedAt),
+      training.memo.modelId ?? '',
+    ]),
+  ]);
 }
 
 /** The state of a training in a word or two, from its memo. */

@@ -287,7 +287,19 @@ describe('one look and the list', () => {
 
   it('never cut an id, which is there to be copied', () => {
     const snapshot = { ...snapshotOf([]), workflowId: `train-${'x'.repeat(120)}` };
-    expect(listLines([snapshot])[0]).toContain(snapshot.workflowId);
+    expect(listLines([snapshot])[1]?.startsWith(`${snapshot.workflowId} `)).toBe(true);
+  });
+});
+
+describe('the list', () => {
+  it('has a heading, and the name, the state and the day of each training', () => {
+    const [heading, line] = listLines([snapshotOf([])]);
+    expect(heading).toMatch(/^ID +NAME +STATE +STARTED +MODEL$/);
+    expect(line).toMatch(/^train-x\S* +\S.* +uploading +202[56]-\d\d-\d\d \d\d:\d\d$/);
+  });
+
+  it('is empty without a heading', () => {
+    expect(listLines([])).toEqual(['No trainings yet.']);
   });
 });
 
