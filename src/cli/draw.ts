@@ -17,7 +17,17 @@ import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/tra
 import type { Snapshot } from '../library/snapshot.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import { spanWords, timeLeft } from './estimate.js';
-import { atBothEnds, columns, cutEnd, cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
+import {
+  atBothEnds,
+  columns,
+  counted,
+  cutEnd,
+  cutMiddle,
+  padded,
+  printable,
+  widthOf,
+  wrapped,
+} from './text.js';
 
 export interface Canvas {
   /** Columns to draw on. */
@@ -149,10 +159,10 @@ function leftWords(progress: TrainingProgress, now: number): string | undefined 
     case undefined:
       return undefined;
     case 'unknown':
-      return 'time left unknown: none seen yet';
+      return `time left unknown: no ${left.unseen} was seen to end yet`;
     case 'range': {
       const { count } = left.seen;
-      return `${spanWords(left)} left, going by ${count} ${count === 1 ? 'training' : 'trainings'}`;
+      return `${spanWords(left)} left, going by ${counted(count, 'training')}`;
     }
     case 'over': {
       const { count, longestMs } = left.seen;
@@ -303,7 +313,7 @@ export function receiptWords({ create, uploads }: Receipt): string {
     unknown: known === undefined ? 'charge unknown' : `${known}, charge unknown of ${unknown} more`,
   }[verdict];
   const rest = provisional === true ? ' (provisional)' : '';
-  const calls = `${uploads.calls} ${uploads.calls === 1 ? 'upload' : 'uploads'}`;
+  const calls = counted(uploads.calls, 'upload');
   return `create: ${words}${rest} · ${calls}${uploads.credits === 'unknown' ? '' : `: ${uploads.credits} credits`}`;
 }
 
@@ -333,7 +343,7 @@ export function modelLines(records: TrainingRecord[], width: number): string[] {
     printable(name),
     modelId,
     dateOf(updatedAt).slice(0, 10),
-    `${sources.length} files`,
+    counted(sources.length, 'file'),
     receiptWords(receipt),
   ]);
   const lines = columns(rows);
@@ -360,7 +370,7 @@ export function auditLines(
     `row ${id}`,
   ];
   const lines = [
-    `Last ${days} days: ${charges.length} creates booked, ${total} credits · ${uploads.count} uploads, ${uploads.total} credits · balance ${balance}`,
+    `Last ${days} days: ${counted(charges.length, 'create')} booked, ${total} credits · ${counted(uploads.count, 'upload')}, ${uploads.total} credits · balance ${balance}`,
     ...section(
       'Creates with their trainings',
       matched.map(({ row: booked, attempt }) => [...row(booked), trainingWords(attempt)]),
@@ -612,7 +622,7 @@ function countsOf({ memo: { fileCounts, fileTotal } }: Snapshot): string {
 
 function countWords(counts: Partial<Record<FileState, number>>, total: number): string {
   const words = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-  return `${total} files: ${words.join(', ')}`;
+  return `${counted(total, 'file')}: ${words.join(', ')}`;
 }
 
 /** The last part of a path says most. */

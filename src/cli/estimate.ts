@@ -6,8 +6,8 @@ import type { FileProgress, SeenDurations, TrainingProgress } from '../contract/
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 
 export type TimeLeft =
-  /** Nothing of the kind was seen. */
-  | { kind: 'unknown' }
+  /** None of the kind was seen to end. */
+  | { kind: 'unknown'; unseen: 'training' | 'upload' }
   /** If it is like what was seen. Without `toMs` something takes longer already than ever before. */
   | { kind: 'range'; fromMs: number; toMs?: number; seen: SeenDurations }
   /** The training itself takes longer than any that was seen. */
@@ -24,7 +24,7 @@ export function timeLeft(progress: TrainingProgress, now: number): TimeLeft | un
     case 'cancelled':
       return undefined;
     case 'training': {
-      if (trainingMs === undefined) return { kind: 'unknown' };
+      if (trainingMs === undefined) return { kind: 'unknown', unseen: 'training' };
       const age = now - Date.parse(progress.phaseSince);
       if (age > trainingMs.longestMs) return { kind: 'over', seen: trainingMs };
       return {
@@ -38,7 +38,8 @@ export function timeLeft(progress: TrainingProgress, now: number): TimeLeft | un
     case 'uploading':
     case 'creating': {
       const uploads = uploadsLeft(progress, now);
-      if (trainingMs === undefined || uploads === undefined) return { kind: 'unknown' };
+      if (trainingMs === undefined) return { kind: 'unknown', unseen: 'training' };
+      if (uploads === undefined) return { kind: 'unknown', unseen: 'upload' };
       return {
         kind: 'range',
         fromMs: uploads.fromMs + trainingMs.shortestMs,

@@ -10,6 +10,7 @@ import type { Settings } from '../temporal/settings.js';
 import { connectOrSay } from './commands/common.js';
 import { UsageError } from './exit.js';
 import type { Io, Output } from './output.js';
+import { counted } from './text.js';
 
 /** More than these are not named in a sentence. */
 const NAMED = 8;
@@ -70,7 +71,8 @@ export function sourcesLike(
       `${stray.label} is none of the files of "${name}". --like trains from the same files.`,
     );
   }
-  if (left.size > 0) warn(`Left out, since "${name}" was not trained from them: ${left.size} local files.`);
+  if (left.size > 0)
+    warn(`Left out, since "${name}" was not trained from them: ${counted(left.size, 'local file')}.`);
   return found;
 }
 

@@ -51,6 +51,11 @@ export function padded(text: string, width: number, side: 'left' | 'right' = 'le
   return side === 'left' ? text + gap : gap + text;
 }
 
+/** `1 file`, `2 files`. @param noun takes an s. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Two texts at the two ends of a line. */
 export function atBothEnds(left: string, right: string, width: number): string {
   return `${left}${' '.repeat(Math.max(2, width - widthOf(left) - widthOf(right)))}${right}`;

@@ -35,6 +35,9 @@ export class TrainingNotFoundError extends UsageError {
   }
 }
 
+/** As many of those that fit are named in a sentence. */
+const NAMED = 5;
+
 /** More than one training fits the id. */
 export class AmbiguousIdError extends UsageError {
   override readonly name = 'AmbiguousIdError';
@@ -45,7 +48,10 @@ export class AmbiguousIdError extends UsageError {
   readonly fitting: readonly string[];
 
   constructor(id: string, fitting: readonly string[], what = 'trainings') {
-    super(`"${id}" fits ${fitting.length} ${what}: ${fitting.slice(0, 5).join(', ')}. Use one of these.`);
+    const more = fitting.length > NAMED ? ', …' : '';
+    super(
+      `"${id}" fits ${fitting.length} ${what}: ${fitting.slice(0, NAMED).join(', ')}${more}. Use one of these.`,
+    );
     this.id = id;
     this.fitting = fitting;
   }

@@ -20,9 +20,9 @@ interface Flags {
   billingPort: number;
   speed: number;
   seed: number;
-  key: string[];
+  key?: string[];
   faults?: z.infer<typeof faultRule>[];
-  shapes: NonNullable<SandboxOptions['shapes']>;
+  shapes?: NonNullable<SandboxOptions['shapes']>;
   profile?: Profile;
   replay?: string;
   json?: boolean;
@@ -40,11 +40,10 @@ const program = new Command('sandbox')
   .option(
     '--key <key>',
     'a key it knows; again for more (default: sandbox-key)',
-    (key, keys: string[]) => [...keys, key],
-    [],
+    (key, keys: string[] | undefined): string[] => [...(keys ?? []), key],
   )
   .option('--faults <file>', 'JSON list of fault rules', faultsIn)
-  .option('--shapes <k=v>', 'a shape of the wire; again for more', shapeOf, {})
+  .option('--shapes <k=v>', 'a shape of the wire; again for more', shapeOf)
   .option(
     '--profile <k=v>',
     'what is unknown about money, like topUp.everyMs=60000; again for more',
@@ -53,11 +52,10 @@ const program = new Command('sandbox')
   .option('--replay <dir>', 'answer from recorded exchanges')
   .option('--json', 'say where it listens as JSON')
   .action(async (flags: Flags) => {
-    const { key, json, replay, faults, shapes, ...rest } = flags;
+    const { key, json, replay, faults, ...rest } = flags;
     const sandbox = await startSandbox({
       ...rest,
-      shapes,
-      ...(key.length === 0 ? {} : { apiKeys: key }),
+      ...(key === undefined ? {} : { apiKeys: key }),
       ...(faults === undefined ? {} : { faults }),
       ...(replay === undefined ? {} : { replayDir: replay }),
     });

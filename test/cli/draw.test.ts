@@ -260,7 +260,7 @@ describe('what is new', () => {
   it('comes from the memo where no worker answers', () => {
     const memoOnly = snapshotOf([file(1)]);
     delete memoOnly.progress;
-    expect(news(undefined, memoOnly, canvas(80))).toEqual(['uploading: 1 files: 1 processing']);
+    expect(news(undefined, memoOnly, canvas(80))).toEqual(['uploading: 1 file: 1 processing']);
     expect(news(memoOnly, memoOnly, canvas(80))).toEqual([]);
   });
 });
@@ -393,7 +393,7 @@ describe('what was spent', () => {
       ledger,
       30,
     ).join('\n');
-    expect(text).toContain('2 creates booked, 200 credits · 1 uploads, 5 credits · balance 900');
+    expect(text).toContain('2 creates booked, 200 credits · 1 upload, 5 credits · balance 900');
     expect(text).toContain('at least 1 of these rows have no training');
     expect(text).toContain('1 rows do not say what they were for');
   });

@@ -37,9 +37,18 @@ const ready = (took: number): Partial<FileProgress> => ({ state: 'ready', begunA
 
 describe('what is left', () => {
   it('is unknown where no training, or no upload, was ever seen', () => {
-    expect(timeLeft(progressOf([moving(1)], { expected: { uploadMs } }), NOW)).toEqual({ kind: 'unknown' });
-    expect(timeLeft(progressOf([moving(1)], { expected: { trainingMs } }), NOW)).toEqual({ kind: 'unknown' });
-    expect(timeLeft(progressOf([], { phase: 'training' }), NOW)).toEqual({ kind: 'unknown' });
+    expect(timeLeft(progressOf([moving(1)], { expected: { uploadMs } }), NOW)).toEqual({
+      kind: 'unknown',
+      unseen: 'training',
+    });
+    expect(timeLeft(progressOf([moving(1)], { expected: { trainingMs } }), NOW)).toEqual({
+      kind: 'unknown',
+      unseen: 'upload',
+    });
+    expect(timeLeft(progressOf([], { phase: 'training' }), NOW)).toEqual({
+      kind: 'unknown',
+      unseen: 'training',
+    });
   });
 
   it('is what the uploads and the training took, at least and at most', () => {

@@ -68,7 +68,7 @@ describe('the sources of a record', () => {
       [other, signed, local],
     );
     expect(found).toEqual([local, signed]);
-    expect(said.join()).toContain('1 local files');
+    expect(said.join()).toContain(': 1 local file.');
   });
 
   it('have no place for a URL that is none of them', () => {
