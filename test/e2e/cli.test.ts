@@ -233,7 +233,6 @@ describe('input that is wrong', () => {
     ['a duration nobody knows', () => train('--park-for', 'soon'), /duration/],
     ['a command nobody knows', () => ['trian'], /train/],
     ['an id nobody knows', () => ['status', 'nothing-like-this'], /No training and no song fits/],
-    ['no correction', () => ['fix', 'x'], /--retry/],
     ['--record without a worker of our own', () => train('--record', folder), /--record/],
   ])('exits 2 with a sentence for %s', async (_, args, sentence) => {
     const { code, stdout, stderr } = await runCli(args(), rig.env);
