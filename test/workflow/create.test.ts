@@ -230,7 +230,8 @@ describe('what is not documented about money', () => {
         rig.sandbox.setProfile({ ledgerLagMs: 0 });
         const settled = await waitUntil('the record is settled', async () => {
           const record = await training.record();
-          return record?.receipt.create.provisional === undefined ? record : undefined;
+          // The one before create has nothing provisional either.
+          return record?.end === 'done' && record.receipt.create.provisional === undefined && record;
         });
         expect(settled).toMatchObject({ end: 'done', modelId: result.modelId });
         expect(settled.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });

@@ -422,7 +422,10 @@ it('a create that answers with a task of its own is asked for that task, also af
     const result = await reset(training, before);
     expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
     expect(result.timeline.map(({ text }) => text)).toContainEqual(expect.stringContaining(createTaskId));
-    expect((await training.record())?.createTaskId).toBe(createTaskId);
+    await waitUntil(
+      'the record has its task',
+      async () => (await training.record())?.createTaskId === createTaskId,
+    );
     expect(own.sandbox.report().ledger.filter(({ kind }) => kind === 'create')).toHaveLength(1);
   } finally {
     await own.close();
@@ -444,7 +447,7 @@ describe('the record of a training that is terminated', () => {
     const release = own.hold({ name });
     const training = await own.train({ name });
     await training.until('it trains', ({ phase }) => phase === 'training');
-    expect((await training.record())?.end).toBe('open');
+    await waitUntil('it has a record', async () => (await training.record())?.end === 'open');
     await training.handle.terminate('a test');
     release();
     return training;
