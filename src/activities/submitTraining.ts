@@ -10,8 +10,6 @@ import type { ActivityDependencies } from './dependencies.js';
 import { sessionStatus } from './readWitnesses.js';
 import { type Objection, type SendInput, sendOnce } from './sendOnce.js';
 
-export type { SubmitHeartbeat } from './sendOnce.js';
-
 export interface SubmitTrainingInput extends SendInput {
   sessionId: string;
   clipIds: string[];

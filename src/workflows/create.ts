@@ -6,7 +6,6 @@
 import { CancellationScope, CancelledFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WitnessesRead } from '../activities/readWitnesses.js';
 import type { SendGrant } from '../activities/sendGate.js';
-import type { SubmitHeartbeat } from '../activities/submitTraining.js';
 import type { ReportSend } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
@@ -21,7 +20,7 @@ import {
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
-import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
+import { type ProvenFailure, sent } from './failures.js';
 import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
 import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
 import { Patience } from './patience.js';
@@ -300,8 +299,9 @@ export class Creates {
     run.sends += 1;
     run.show();
     const clipIds = run.clips.map(({ clipId }) => clipId);
-    try {
-      const { taskId } = await run.activities.submitTraining(
+    const came = await sent(
+      'create',
+      run.activities.submitTraining(
         `create ${run.name} from ${clipIds.length} clips: ${CREATE_CREDITS} credits`,
         {
           affinity: { origin, keyFingerprint },
@@ -313,21 +313,13 @@ export class Creates {
           timeoutMs,
           grantedRunId: runId,
         },
-      );
-      return await this.#conclude(attempt, baseline.status, `create was accepted as task ${taskId}`, taskId);
-    } catch (error) {
-      // A create was ordered, so what is not understood is a doubt, and no reason to end.
-      const failure = provenFailure(error) ?? unexplained(error);
-      if (failure === undefined) throw error;
-      const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
-      if (answer !== undefined) {
-        const proof = `create was accepted as task ${answer.taskId}; its worker was lost just after`;
-        return await this.#conclude(attempt, baseline.status, proof, answer.taskId);
-      }
-      // Another worker's clock says when a request that nobody saw the end of must have ended.
-      const sentBy = failure.isWorkerLost ? notAfter + timeoutMs : Date.now();
-      return await this.#judge(attempt, failure, { decision, sentAt, sentBy, baseline });
-    }
+      ),
+    );
+    if (!('failure' in came)) return this.#conclude(attempt, baseline.status, came.proof, came.taskId);
+    const { failure } = came;
+    // Another worker's clock says when a request that nobody saw the end of must have ended.
+    const sentBy = failure.isWorkerLost ? notAfter + timeoutMs : Date.now();
+    return this.#judge(attempt, failure, { decision, sentAt, sentBy, baseline });
   }
 
   /** @param taskId what create answered with; documented to be the session (mountsea-api, section 2). */

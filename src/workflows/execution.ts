@@ -4,7 +4,7 @@
  * module state. Waiting goes through it, so that a failure in one branch ends them all.
  */
 import {
-  type ApplicationFailure,
+  ApplicationFailure,
   CancellationScope,
   condition,
   setCurrentDetails,
@@ -12,6 +12,7 @@ import {
   defineQuery,
   sleep,
   upsertMemo,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Affinity } from '../contract/affinity.js';
 import type { Correction } from '../contract/correction.js';
@@ -36,8 +37,27 @@ export interface ExecutionOptions {
   timeScale?: number;
 }
 
-/** @typeParam P its phases; `done`, `failed` and `cancelled` are its ends. */
-export abstract class Execution<P extends string = string> {
+/** What every answer of the query `progress` has beside the facts. */
+interface Told {
+  version: 1;
+  workflowId: string;
+  runId: string;
+  nextCheckAt?: string;
+  timeline: TimelineEntry[];
+  attention?: Attention;
+}
+
+/** What every memo has beside the facts. */
+interface Noted {
+  attention?: Attention;
+  finishedAt?: string;
+}
+
+/**
+ * @typeParam P its phases; `done`, `failed` and `cancelled` are its ends.
+ * @typeParam F what query and memo both say of it.
+ */
+export abstract class Execution<P extends string = string, F extends object = object> {
   /** What it is called in a sentence. */
   abstract readonly noun: string;
   readonly scale: number;
@@ -80,20 +100,19 @@ export abstract class Execution<P extends string = string> {
 
   /** The API and the key that its requests are made with. */
   abstract get affinity(): Affinity;
-  /** Of its paid requests together. */
-  abstract get chargeVerdict(): ChargeVerdict;
   /** The most that it may have spent by now, credits. */
   abstract get mostSpent(): number;
   /** How the budget counts, as a sentence. */
   abstract get countedAs(): string;
   /** What was spent by now, as sentences. */
   abstract get spentSoFar(): string;
-  /** Answer of the query `progress`. */
-  abstract progress(): object;
   /** @returns a sentence that says why a correction does not apply; undefined where it does. */
   abstract whyRefused(correction: Correction, attention: Attention): string | undefined;
-  /** The failure that ends it: it says what was spent and what is left to go on from. */
-  abstract failure(type: TrainingFailureType, message: string): ApplicationFailure;
+  /** What its paid requests of one kind came to: create, or generate. */
+  protected abstract get charge(): { verdict: ChargeVerdict };
+  protected abstract facts(): F;
+  /** What was spent and what is left to go on from, for whoever sees it fail. */
+  protected abstract failureDetails(): object;
   /** Markdown for the Web UI. */
   protected abstract details(): string;
   /** Field of the memo and its value. At most 64 kB. */
@@ -115,6 +134,40 @@ export abstract class Execution<P extends string = string> {
   /** The request that Mountsea has not answered for longest. */
   get outage(): Outage | undefined {
     return this.#outages[0];
+  }
+
+  get chargeVerdict(): ChargeVerdict {
+    return this.charge.verdict;
+  }
+
+  /** The failure that ends it. */
+  failure(type: TrainingFailureType, message: string): ApplicationFailure {
+    const details = [this.failureDetails()];
+    return ApplicationFailure.create({ type, message, nonRetryable: true, details });
+  }
+
+  /** Answer of the query `progress`. */
+  progress(): F & Told {
+    const { workflowId, runId } = workflowInfo();
+    return {
+      version: 1,
+      workflowId,
+      runId,
+      ...this.facts(),
+      ...optional('nextCheckAt', this.nextCheckAt),
+      timeline: this.timeline,
+      ...optional('attention', this.attentions[0]),
+    };
+  }
+
+  /** What the memo says without what only one kind of execution has. */
+  protected noted(): F & Noted {
+    const attention = this.attentions[0];
+    return {
+      ...this.facts(),
+      ...optional('attention', attention === undefined ? undefined : shortened(attention)),
+      ...optional('finishedAt', this.finishedAt),
+    };
   }
 
   /** When it ended; ISO 8601. */

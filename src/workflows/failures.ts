@@ -2,6 +2,7 @@
  * Workflow sandbox: reads what an activity's failure proves. What arrives is an `ActivityFailure`; the proof is its cause.
  */
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import type { SubmitHeartbeat } from '../activities/sendOnce.js';
 import { type ActivityFailureDetails, ActivityFailureType } from '../contract/failures.js';
 
 export interface ProvenFailure {
@@ -47,7 +48,7 @@ export function provenFailure(error: unknown): ProvenFailure | undefined {
  *
  * @returns undefined where it is no failed request, or a cancellation.
  */
-export function unexplained(error: unknown): ProvenFailure | undefined {
+function unexplained(error: unknown): ProvenFailure | undefined {
   if (!(error instanceof ActivityFailure) || isCancellation(error)) return undefined;
   return {
     type: ActivityFailureType.Ambiguous,
@@ -55,6 +56,29 @@ export function unexplained(error: unknown): ProvenFailure | undefined {
     details: {},
     isWorkerLost: false,
   };
+}
+
+/** What came of a paid request: the task that it was accepted as and what shows it, or what its failure proves. */
+export type Sent = { taskId: string; proof: string } | { failure: ProvenFailure };
+
+/**
+ * Waits for a paid request that was ordered. So what is not understood is a doubt, and no reason to end.
+ *
+ * @param what it is called in a sentence.
+ * @throws what is no failed request, and a cancellation.
+ */
+export async function sent(what: string, request: Promise<{ taskId: string }>): Promise<Sent> {
+  try {
+    const { taskId } = await request;
+    return { taskId, proof: `${what} was accepted as task ${taskId}` };
+  } catch (error) {
+    const failure = provenFailure(error) ?? unexplained(error);
+    if (failure === undefined) throw error;
+    const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
+    if (answer === undefined) return { failure };
+    const { taskId } = answer;
+    return { taskId, proof: `${what} was accepted as task ${taskId}; its worker was lost just after` };
+  }
 }
 
 function isKnown(type: string | null | undefined): type is ActivityFailureType {

@@ -2,11 +2,11 @@
  * Workflow sandbox: the state of one training, and how it is shown: query, memo, current details, timeline. What it has in
  * common with a song is in `execution.ts`.
  */
-import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { Affinity } from '../contract/affinity.js';
 import type { ChargeTiming } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
-import type { TrainingFailureDetails, TrainingFailureType } from '../contract/failures.js';
+import type { TrainingFailureDetails } from '../contract/failures.js';
 import { TRAINING_MEMO } from '../contract/messages.js';
 import type {
   Attention,
@@ -21,7 +21,6 @@ import type {
 } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type {
-  ChargeVerdict,
   Clip,
   CreateAttempt,
   FileSource,
@@ -32,7 +31,7 @@ import type {
 import { createReceipt, emptyReceipt, mostSpent, type Prices, uploadPrice } from '../money/receipt.js';
 import { whyRefused } from './corrections.js';
 import { detailsMarkdown } from './details.js';
-import { cut, Execution, now, optional, shortCharge, shortened } from './execution.js';
+import { cut, Execution, now, optional, shortCharge } from './execution.js';
 import { Notices } from './notices.js';
 import { spentSoFar } from './sentences.js';
 
@@ -54,7 +53,7 @@ export interface Experience {
   charges: ChargeTiming;
 }
 
-export class Run extends Execution<Phase> {
+export class Run extends Execution<Phase, TrainingFacts> {
   override readonly noun = 'training';
   readonly input: TrainCustomModelInput;
   /** As they are shown; the URLs, which may be signed, stay in the input. */
@@ -134,8 +133,8 @@ export class Run extends Execution<Phase> {
     return uploadPrice(this.prices);
   }
 
-  override get chargeVerdict(): ChargeVerdict {
-    return this.receipt.create.verdict;
+  protected override get charge(): Receipt['create'] {
+    return this.receipt.create;
   }
 
   override get mostSpent(): number {
@@ -154,10 +153,9 @@ export class Run extends Execution<Phase> {
     return whyRefused(correction, attention, this);
   }
 
-  override failure(type: TrainingFailureType, message: string): ApplicationFailure {
+  protected override failureDetails(): TrainingFailureDetails {
     const { receipt, timeline, sessionId } = this;
-    const details: TrainingFailureDetails = { receipt, timeline, ...optional('sessionId', sessionId) };
-    return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
+    return { receipt, timeline, ...optional('sessionId', sessionId) };
   }
 
   /** A URL in it is never to be shown, logged or put in the memo. */
@@ -301,18 +299,11 @@ export class Run extends Execution<Phase> {
   }
 
   override progress(): TrainingProgress {
-    const { workflowId, runId } = workflowInfo();
     return {
-      version: 1,
-      workflowId,
-      runId,
-      ...this.#facts(),
+      ...super.progress(),
       files: this.files,
       ...optional('createTaskId', this.createTaskId),
-      ...optional('nextCheckAt', this.nextCheckAt),
       ...optional('expected', this.#expected()),
-      timeline: this.timeline,
-      ...optional('attention', this.attentions[0]),
     };
   }
 
@@ -340,20 +331,17 @@ export class Run extends Execution<Phase> {
   protected override memo(): [string, TrainingMemo] {
     const fileCounts: Partial<Record<FileState, number>> = {};
     for (const { state } of this.files) fileCounts[state] = (fileCounts[state] ?? 0) + 1;
-    const attention = this.attentions[0];
     const memo = {
-      ...this.#facts(),
-      receipt: { ...this.receipt, create: shortCharge(this.receipt.create) },
+      ...this.noted(),
+      receipt: { ...this.receipt, create: shortCharge(this.charge) },
       uploads: this.files.flatMap(uploadedFile),
       fileCounts,
       fileTotal: this.files.length,
-      ...(attention === undefined ? {} : { attention: shortened(attention) }),
-      ...optional('finishedAt', this.finishedAt),
     };
     return [TRAINING_MEMO, memo];
   }
 
-  #facts(): TrainingFacts {
+  protected override facts(): TrainingFacts {
     return {
       name: this.name,
       origin: this.input.origin,

@@ -2,11 +2,9 @@
  * Workflow sandbox: the state of one song, and how it is shown: query, memo, current details. What it has in common with a
  * training is in `execution.ts`.
  */
-import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { LookBeforeSong } from '../activities/songs.js';
 import type { Affinity } from '../contract/affinity.js';
 import type { Correction } from '../contract/correction.js';
-import type { TrainingFailureType } from '../contract/failures.js';
 import type { Attention } from '../contract/progress.js';
 import {
   type GenerateSongInput,
@@ -20,18 +18,17 @@ import {
   type SongProgress,
   type SongReceipt,
 } from '../contract/song.js';
-import type { ChargeVerdict } from '../contract/training.js';
 import { createReceipt } from '../money/receipt.js';
 import { mostSpentOn, songPrice } from '../money/songs.js';
 import { whyRefused } from './corrections.js';
 import { songMarkdown } from './details.js';
-import { cut, Execution, optional, shortCharge, shortened } from './execution.js';
+import { cut, Execution, optional, shortCharge } from './execution.js';
 
 const TITLE_LENGTH = 80;
 /** A song comes in two takes; a service that gives hundreds must not outgrow the memo. */
 const MOST_CLIPS = 10;
 
-export class Song extends Execution<SongPhase> {
+export class Song extends Execution<SongPhase, SongFacts> {
   override readonly noun = 'song';
   readonly input: GenerateSongInput;
   /** Requests that may have been accepted or were, oldest first. */
@@ -82,8 +79,8 @@ export class Song extends Execution<SongPhase> {
     this.#key = { origin, keyFingerprint };
   }
 
-  override get chargeVerdict(): ChargeVerdict {
-    return this.receipt.generate.verdict;
+  protected override get charge(): SongReceipt['generate'] {
+    return this.receipt.generate;
   }
 
   override get mostSpent(): number {
@@ -95,7 +92,7 @@ export class Song extends Execution<SongPhase> {
   }
 
   override get spentSoFar(): string {
-    const { verdict, credits = this.price } = this.receipt.generate;
+    const { verdict, credits = this.price } = this.charge;
     switch (verdict) {
       case 'charged':
         return `${credits} credits are spent.`;
@@ -110,24 +107,13 @@ export class Song extends Execution<SongPhase> {
     return whyRefused(correction, attention, { input: {}, name: this.title, files: [] });
   }
 
-  override failure(type: TrainingFailureType, message: string): ApplicationFailure {
+  protected override failureDetails(): SongFailureDetails {
     const { receipt, timeline, taskId, clips } = this;
-    const details: SongFailureDetails = { receipt, timeline, clips, ...optional('taskId', taskId) };
-    return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
+    return { receipt, timeline, clips, ...optional('taskId', taskId) };
   }
 
   override progress(): SongProgress {
-    const { workflowId, runId } = workflowInfo();
-    return {
-      version: 1,
-      workflowId,
-      runId,
-      ...this.#facts(),
-      ...optional('taskStatus', this.taskStatus),
-      ...optional('nextCheckAt', this.nextCheckAt),
-      timeline: this.timeline,
-      ...optional('attention', this.attentions[0]),
-    };
+    return { ...super.progress(), ...optional('taskStatus', this.taskStatus) };
   }
 
   protected override details(): string {
@@ -135,17 +121,10 @@ export class Song extends Execution<SongPhase> {
   }
 
   protected override memo(): [string, SongMemo] {
-    const attention = this.attentions[0];
-    const memo: SongMemo = {
-      ...this.#facts(),
-      receipt: { generate: shortCharge(this.receipt.generate) },
-      ...(attention === undefined ? {} : { attention: shortened(attention) }),
-      ...optional('finishedAt', this.finishedAt),
-    };
-    return [SONG_MEMO, memo];
+    return [SONG_MEMO, { ...this.noted(), receipt: { generate: shortCharge(this.charge) } }];
   }
 
-  #facts(): SongFacts {
+  protected override facts(): SongFacts {
     const { request, modelName, origin } = this.input;
     return {
       title: this.title,

@@ -4,12 +4,11 @@
  * decides. Nothing here sends again after a doubt.
  */
 import { CancellationScope, CancelledFailure } from '@temporalio/workflow';
-import type { SubmitHeartbeat } from '../activities/submitTraining.js';
 import { ActivityFailureType } from '../contract/failures.js';
 import type { SongAttempt } from '../contract/song.js';
 import { songEvidence } from '../money/songs.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
-import { type ProvenFailure, provenFailure, unexplained } from './failures.js';
+import { type ProvenFailure, sent } from './failures.js';
 import { evidenceOf, type Parking, type ParkRequest } from './parking.js';
 import { Patience } from './patience.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
@@ -107,27 +106,20 @@ export class SongSends {
     song.show();
     // Cancellation waits for the answer: it may name the task that is paid for.
     return CancellationScope.nonCancellable(async () => {
-      try {
-        const { taskId } = await song.activities.submitSong(`generate ${song.title}: ${song.price} credits`, {
+      const came = await sent(
+        'it',
+        song.activities.submitSong(`generate ${song.title}: ${song.price} credits`, {
           affinity: song.affinity,
           grantedRunId: look.runId,
           notAfter,
           timeoutMs,
           request: song.input.request,
-        });
-        return this.#accepted(attempt, taskId, `it was accepted as task ${taskId}`);
-      } catch (error) {
-        // It was ordered, so what is not understood is a doubt, and no reason to end.
-        const failure = provenFailure(error) ?? unexplained(error);
-        if (failure === undefined) throw error;
-        const { answer } = (failure.lastHeartbeat ?? {}) as Partial<SubmitHeartbeat>;
-        if (answer !== undefined) {
-          const proof = `it was accepted as task ${answer.taskId}; its worker was lost just after`;
-          return this.#accepted(attempt, answer.taskId, proof);
-        }
-        if (!failure.isWorkerLost) attempt.sentBy = now();
-        return this.#judge(attempt, failure);
-      }
+        }),
+      );
+      if (!('failure' in came)) return this.#accepted(attempt, came.taskId, came.proof);
+      const { failure } = came;
+      if (!failure.isWorkerLost) attempt.sentBy = now();
+      return this.#judge(attempt, failure);
     });
   }
 

@@ -4,12 +4,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawn as spawnTerminal } from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startSandbox } from '../../src/sandbox/index.js';
-import { CLIENT_PATH, runCli, startCli } from '../support/cli.js';
+import { runCli, startCli } from '../support/cli.js';
 import { recordsIn } from '../support/json.js';
 import { createRig, type Rig, type WorkerProcess } from '../support/rig.js';
+import { onTerminal } from '../support/terminal.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const MODEL_ID_LINE = /^chirp-custom:[0-9a-f-]{36}\n$/;
@@ -293,38 +293,9 @@ describe('without a worker', () => {
   });
 });
 
-function onTerminal(
-  args: string[],
-  cols: number,
-): { output: () => string; type: (text: string) => void; code: Promise<number> } {
-  const env = Object.fromEntries(Object.entries({ ...rig.env, TERM: 'xterm-256color' })) as Record<
-    string,
-    string
-  >;
-  const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...args], {
-    cols,
-    rows: 40,
-    env,
-    cwd: folder,
-  });
-  let output = '';
-  terminal.onData((text) => (output += text));
-  return {
-    output: () => output,
-    type: (text) => {
-      terminal.write(text);
-    },
-    code: new Promise((resolve) => {
-      terminal.onExit(({ exitCode }) => {
-        resolve(exitCode);
-      });
-    }),
-  };
-}
-
 describe('on a terminal', () => {
   it.each([80, 160])('draws one calm picture in %i columns that ends with the model id', async (cols) => {
-    const terminal = onTerminal(train(), cols);
+    const terminal = onTerminal(train(), rig.env, { cols });
     expect(await terminal.code).toBe(0);
     expect(terminal.output()).toContain('track-08.wav');
     expect(terminal.output()).toMatch(/chirp-custom:/);
@@ -337,7 +308,7 @@ describe('on a terminal', () => {
 
   it('leaves with 130 on Ctrl-C, says that the training goes on, what is spent, and how to come back', async () => {
     const release = rig.hold({ name });
-    const terminal = onTerminal(train(), 80);
+    const terminal = onTerminal(train(), rig.env);
     await waitUntil('it draws', () => terminal.output().includes('track-01.wav'));
     terminal.type('\u0003');
     expect(await terminal.code).toBe(130);
@@ -359,13 +330,13 @@ describe('a training that waits, with somebody at the terminal', () => {
 
   it('asks, with the price of each choice; Ctrl-C leaves it parked, an answer goes on to the model', async () => {
     rig.sandbox.addFaults([badFile]);
-    const first = onTerminal(train(), 80);
+    const first = onTerminal(train(), rig.env);
     await waitUntil('it asks', () => first.output().includes(QUESTION));
     expect(first.output()).toContain('each upload is paid');
     first.type('\u0003');
     expect(await first.code).toBe(130);
     expect(first.output()).toMatch(/fix train-\S+ --drop 5/);
-    const second = onTerminal(['watch', name], 80);
+    const second = onTerminal(['watch', name], rig.env);
     await waitUntil('it asks again', () => second.output().includes(QUESTION));
     // Typing goes to the choice that begins so.
     second.type('Leave f');
@@ -380,7 +351,7 @@ describe('a training that waits, with somebody at the terminal', () => {
 
   it('withdraws the question when somebody else has answered', async () => {
     rig.sandbox.addFaults([badFile]);
-    const terminal = onTerminal(train(), 160);
+    const terminal = onTerminal(train(), rig.env, { cols: 160 });
     await waitUntil('it asks', () => terminal.output().includes(QUESTION));
     expect((await runCli(['fix', name, '--drop', '5', '--detach'], rig.env)).code).toBe(7);
     expect(await terminal.code).toBe(0);

@@ -4,11 +4,11 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawn as spawnTerminal } from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CLIENT_PATH, runCli } from '../support/cli.js';
+import { runCli } from '../support/cli.js';
 import { recordsIn } from '../support/json.js';
 import { createRig, type Rig } from '../support/rig.js';
+import { onTerminal } from '../support/terminal.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 let rig: Rig;
@@ -85,22 +85,11 @@ describe('generate', () => {
   });
 
   it('asks on a terminal, and starts nothing where the answer is Enter', async () => {
-    const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...generate()], {
-      env: rig.env,
-      cols: 100,
-      rows: 30,
-    });
-    let seen = '';
-    terminal.onData((text) => (seen += text));
-    const ended = new Promise<number>((resolve) => {
-      terminal.onExit(({ exitCode }) => {
-        resolve(exitCode);
-      });
-    });
-    await waitUntil('it asks', () => seen.includes('Make it for about 40 credits?'));
-    terminal.write('\r');
-    expect(await ended).toBe(2);
-    expect(seen).toContain('Nothing was started');
+    const terminal = onTerminal(generate(), rig.env);
+    await waitUntil('it asks', () => terminal.output().includes('Make it for about 40 credits?'));
+    terminal.type('\r');
+    expect(await terminal.code).toBe(2);
+    expect(terminal.output()).toContain('Nothing was started');
     expect(rig.sandbox.report().requests.counts.generate).toBeUndefined();
   });
 });

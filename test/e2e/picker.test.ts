@@ -4,10 +4,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as pty from '@lydell/node-pty';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CLIENT_PATH } from '../support/cli.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
+import { onTerminal, type Terminal } from '../support/terminal.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 let rig: Rig;
@@ -27,49 +26,28 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-interface Terminal {
-  shown: () => string;
-  write: (keys: string) => void;
-  ended: Promise<number>;
-}
-
-function terminal(argv: string[]): Terminal {
-  const env = { ...rig.env, TUNESMITH_HOME: home, TERM: 'xterm-256color' } as Record<string, string>;
-  const child = pty.spawn(process.execPath, [CLIENT_PATH, ...argv], { env, cols: 120, rows: 30 });
-  let shown = '';
-  child.onData((data) => (shown += data));
-  return {
-    shown: () => shown,
-    write: (keys) => {
-      child.write(keys);
-    },
-    ended: new Promise((resolve) => {
-      child.onExit(({ exitCode }) => {
-        resolve(exitCode);
-      });
-    }),
-  };
-}
+const terminal = (...args: string[]): Terminal =>
+  onTerminal(args, { ...rig.env, TUNESMITH_HOME: home }, { cols: 120 });
 
 it('is asked for, and the one that is picked is shown', async () => {
-  const { shown, write, ended } = terminal(['status']);
-  await waitUntil('it asks', () => shown().includes('Which training?'));
+  const { output, type, code } = terminal('status');
+  await waitUntil('it asks', () => output().includes('Which training?'));
   const { workflowId } = training.handle;
-  write(workflowId);
+  type(workflowId);
   // In the last picture: what was typed, and the choice, whose name is its id here.
   await waitUntil('it is the choice', () => {
-    const [typed = '', choices = ''] = shown().slice(shown().lastIndexOf('Which training?')).split('\n');
+    const [typed = '', choices = ''] = output().slice(output().lastIndexOf('Which training?')).split('\n');
     return typed.includes(workflowId) && choices.includes(`❯ ${workflowId}`);
   });
-  write('\r');
-  expect(await ended).toBe(0);
-  expect(shown()).toContain('No worker answers');
+  type('\r');
+  expect(await code).toBe(0);
+  expect(output()).toContain('No worker answers');
 });
 
 it('is asked for in vain', async () => {
-  const { shown, write, ended } = terminal(['cancel']);
-  await waitUntil('it asks', () => shown().includes('Which training?'));
-  write('\x03');
-  expect(await ended).toBe(130);
+  const { output, type, code } = terminal('cancel');
+  await waitUntil('it asks', () => output().includes('Which training?'));
+  type('\x03');
+  expect(await code).toBe(130);
   expect((await training.handle.describe()).status.name).toBe('RUNNING');
 });

@@ -1,14 +1,14 @@
 /**
  * Before credits are spent: `plan`, its hash, and the question of `train`, against a real server with a worker.
  */
-import { spawn as spawnTerminal } from '@lydell/node-pty';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { JsonRecord } from '../../src/cli/schema.js';
 import { wav } from '../support/audio.js';
-import { CLIENT_PATH, runCli } from '../support/cli.js';
+import { runCli } from '../support/cli.js';
 import { startServer, type TestServer } from '../support/http.js';
 import { recordsIn } from '../support/json.js';
 import { createRig, type Rig } from '../support/rig.js';
+import { onTerminal } from '../support/terminal.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 let rig: Rig;
@@ -143,36 +143,12 @@ describe('train without a terminal', () => {
 });
 
 describe('train on a terminal', () => {
-  function onTerminal(
-    args: string[],
-    cols: number,
-  ): { output: () => string; type: (text: string) => void; code: Promise<number> } {
-    const env = Object.fromEntries(Object.entries({ ...rig.env, TERM: 'xterm-256color' })) as Record<
-      string,
-      string
-    >;
-    const terminal = spawnTerminal(process.execPath, [CLIENT_PATH, ...args], { cols, rows: 40, env });
-    let output = '';
-    terminal.onData((text) => (output += text));
-    return {
-      output: () => output,
-      type: (text) => {
-        terminal.write(text);
-      },
-      code: new Promise((resolve) => {
-        terminal.onExit(({ exitCode }) => {
-          resolve(exitCode);
-        });
-      }),
-    };
-  }
-
   it.each([
     ['no', 'n\r', 80],
     ['Enter alone', '\r', 160],
     ['Ctrl-C', '\u0003', 80],
   ])('shows the price and asks; nothing starts on %s', async (_, answer, cols) => {
-    const terminal = onTerminal(['train', '--name', name, ...urls()], cols);
+    const terminal = onTerminal(['train', '--name', name, ...urls()], rig.env, { cols });
     await waitUntil('it asks', () => terminal.output().includes(' 130 credits?'));
     expect(terminal.output()).toContain('6.wav');
     expect(terminal.output()).toMatch(/10000 credits/);
@@ -183,7 +159,7 @@ describe('train on a terminal', () => {
   });
 
   it('trains on yes', async () => {
-    const terminal = onTerminal(['train', '--detach', '--name', name, ...urls()], 80);
+    const terminal = onTerminal(['train', '--detach', '--name', name, ...urls()], rig.env);
     await waitUntil('it asks', () => terminal.output().includes(' 130 credits?'));
     terminal.type('y\r');
     expect(await terminal.code).toBe(7);
