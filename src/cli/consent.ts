@@ -5,7 +5,16 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { TrainCustomModelInput } from '../contract/training.js';
 import type { Connected } from '../library/connect.js';
-import { changesSince, isPlanHash, lookAtUploads, obstaclesOf, type Plan, planOf } from '../library/plan.js';
+import {
+  changesSince,
+  isPlanHash,
+  isStartable,
+  lookAtUploads,
+  obstaclesOf,
+  type Plan,
+  type Planned,
+  planOf,
+} from '../library/plan.js';
 import type { Finding, Look } from '../preflight/findings.js';
 import type { Settings } from '../temporal/settings.js';
 import { ask, canAsk } from './ask.js';
@@ -80,8 +89,23 @@ export async function requireConsent(
 /** More than this push the question off the screen; those that are fine are then one line. */
 const FILES_SHOWN = 20;
 
+/**
+ * Where a source cannot be used nothing can be found or started, so everything that is wrong is said at once.
+ *
+ * @throws UsageError where one cannot.
+ */
+export async function requireUsable(
+  planned: Planned,
+  settings: Pick<Settings, 'allowPrivateUrls'>,
+  output: Output,
+): Promise<TrainCustomModelInput> {
+  if (isStartable(planned)) return planned;
+  const plan = planOf(planned, await lookAtUploads(planned, settings), { unknown: 'not asked' }, []);
+  return refuse(plan, obstaclesOf(plan, true), output);
+}
+
 /** @throws UsageError where a source is wrong for certain. */
-export function requireNoErrors(input: TrainCustomModelInput, looks: Look[], output: Output): void {
+export function requireNoErrors(input: Planned, looks: Look[], output: Output): void {
   const plan = planOf(input, looks, { unknown: 'not asked' }, []);
   const errors = obstaclesOf(plan, true);
   if (errors.length > 0) refuse(plan, errors, output);
@@ -108,7 +132,7 @@ export async function requireGood(
 
 /** @param early looks at the sources, where that was done already. */
 export async function makePlan(
-  input: TrainCustomModelInput,
+  input: Planned,
   connected: Connected | undefined,
   { allowPrivateUrls }: Pick<Settings, 'allowPrivateUrls'>,
   output: Output,

@@ -16,11 +16,11 @@ import {
 } from '../contract/training.js';
 import { GENERATE_CREDITS } from '../contract/song.js';
 import type { Connected } from '../library/connect.js';
-import { filesToUpload } from '../library/plan.js';
+import { filesToUpload, isStartable, type Planned } from '../library/plan.js';
 import { notifyTarget } from '../library/notify.js';
 import { matchClips, openingOf, recalled } from '../library/sessions.js';
 import { savedClips } from '../library/snapshot.js';
-import { sourcesFrom } from '../library/sources.js';
+import { candidatesFrom, isUsable, requireEnough } from '../library/sources.js';
 import { songPrice } from '../money/songs.js';
 import type { Settings } from '../temporal/settings.js';
 import { clipSources, filesOfClips, namedClips, savedSources } from './adopt.js';
@@ -52,7 +52,7 @@ export interface WishFlags extends GivenFlags {
 
 /** What the user wants, as far as it can be told without a server. */
 export interface Wish {
-  input: TrainCustomModelInput;
+  planned: Planned;
   /** The file of `--adopt`. */
   saved?: TrainingRecord;
   savePath?: string;
@@ -98,9 +98,9 @@ export const wishOptions = (): Option[] => [
 ];
 
 /**
- * What the flags and arguments mean, as far as that can be told without a server.
+ * What the flags and arguments mean, as far as that can be told without a server. Sources that cannot be used are in it.
  *
- * @throws UsageError with a sentence about the first thing that is wrong.
+ * @throws UsageError with a sentence about the first other thing that is wrong.
  */
 export async function wishOf(
   typed: string[],
@@ -121,7 +121,9 @@ export async function wishOf(
   const rules = { folder: folderOf(io), allowPrivateUrls, warn: output.say };
   const clips = await clipSources(named, rules);
   const args = saved !== undefined && urls.length === 0 ? await savedSources(saved, rules.folder) : urls;
-  const sources = await sourcesFrom(args, { ...rules, minClips, also: clips.map(({ source }) => source) });
+  const candidates = await candidatesFrom(args, { ...rules, also: clips.map(({ source }) => source) });
+  const sources = candidates.filter(isUsable);
+  if (sources.length === candidates.length) requireEnough(sources.length, minClips);
   const notify =
     flags.notify === undefined
       ? undefined
@@ -137,23 +139,28 @@ export async function wishOf(
   } else if (sessionId !== undefined) {
     session = { sessionId, clips: filesOfClips(sources, clips) };
   }
-  const input: TrainCustomModelInput = {
+  // Clips were matched without those that cannot be used, which have numbers too.
+  const numbered = session?.clips.map(({ file, clipId }) => ({
+    file: candidates.findIndex((candidate) => candidate === sources[file - 1]) + 1,
+    clipId,
+  }));
+  const planned: Planned = {
     name,
     origin,
-    sources,
+    sources: candidates,
     ...optionsOf(flags),
     ...(timeScale === 1 ? {} : { timeScale }),
-    ...(session === undefined ? {} : { session }),
+    ...(session === undefined ? {} : { session: { ...session, clips: numbered ?? [] } }),
     ...(flags.try === undefined ? {} : { song: { request: { prompt: flags.try, title: name } } }),
     ...(notify === undefined ? {} : { notify }),
   };
   // Which clips a session has may be known to the server only.
   const isComplete = flags.session === undefined || flags.clip !== undefined;
-  requireBudget(input, isComplete ? filesToUpload(input).length : 0);
+  if (isStartable(planned)) requireBudget(planned, isComplete ? filesToUpload(planned).length : 0);
   const savePath = flags.save === undefined ? undefined : pathFrom(flags.save, io);
   if (savePath !== undefined) requireOwnSaveFile(savePath, { name, sessionId });
   return {
-    input,
+    planned,
     ...(saved === undefined ? {} : { saved }),
     ...(savePath === undefined ? {} : { savePath }),
   };
@@ -161,12 +168,12 @@ export async function wishOf(
 
 /** The first local file that is to be uploaded; undefined also where only the server knows which clips are there. */
 export function localUpload(
-  input: TrainCustomModelInput,
+  input: Planned,
   { session, clip }: Pick<WishFlags, 'session' | 'clip'>,
 ): FileSource | undefined {
   if (session !== undefined && clip === undefined) return undefined;
   const uploads = filesToUpload(input).flatMap((number) => input.sources[number - 1] ?? []);
-  return uploads.find((source): source is FileSource => !('url' in source));
+  return uploads.filter(isUsable).find((source): source is FileSource => !('url' in source));
 }
 
 function optionsOf(flags: WishFlags): TrainingOptions {

@@ -16,6 +16,7 @@ import { trainingWorkflowId, sourceIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
 import { songPrice } from '../money/songs.js';
 import type { AccountPrices, PricesUnknown } from './account.js';
+import { type Candidate, isUsable } from './sources.js';
 
 export interface Plan {
   /** Of everything that a decision to spend stands on. The balance and signatures of URLs are not in it. */
@@ -61,8 +62,16 @@ export interface Relative {
   modelId?: string;
 }
 
+/** What somebody wants to train. One with a source that cannot be used is planned, and never started. */
+export type Planned = Omit<TrainCustomModelInput, 'sources'> & { sources: readonly Candidate[] };
+
+/** Whether all of its sources can be used. */
+export function isStartable(planned: Planned): planned is TrainCustomModelInput {
+  return planned.sources.every(isUsable);
+}
+
 /** Files that would be uploaded, by number. */
-export function filesToUpload({ sources, session }: TrainCustomModelInput): number[] {
+export function filesToUpload({ sources, session }: Pick<Planned, 'sources' | 'session'>): number[] {
   const there = new Set([...(session?.clips ?? []), ...(session?.tasks ?? [])].map(({ file }) => file));
   return sources.map((_, index) => index + 1).filter((number) => !there.has(number));
 }
@@ -75,15 +84,25 @@ export interface LookRules {
 
 /** Looks at each file that would be uploaded. */
 export async function lookAtUploads(
-  input: TrainCustomModelInput,
+  input: Planned,
   { allowPrivateUrls, onLooked }: LookRules,
 ): Promise<Look[]> {
-  const subjects = filesToUpload(input).flatMap((number) => subjectOf(number, input.sources[number - 1]));
-  return lookAtAll(subjects, {
+  const uploads = filesToUpload(input);
+  const subjects = uploads.flatMap((number) => subjectOf(number, input.sources[number - 1]));
+  const looks = await lookAtAll(subjects, {
     needsMs: uploadTime(subjects.length, input.concurrency),
     ...(allowPrivateUrls ? {} : { isPrivateHost }),
     onLooked: (done) => onLooked?.(done, subjects.length),
   });
+  const unusable = uploads.flatMap((number) => unusableLook(number, input.sources[number - 1]));
+  return [...looks, ...unusable].sort((a, b) => a.number - b.number);
+}
+
+/** There is nothing to look at; what is wrong is known. */
+function unusableLook(number: number, candidate: Candidate | undefined): Look[] {
+  if (candidate === undefined || isUsable(candidate)) return [];
+  const { label, finding } = candidate;
+  return [{ number, label, findings: [{ ...finding, files: [number] }] }];
 }
 
 /**
@@ -112,8 +131,8 @@ async function lookAtAll(subjects: readonly Subject[], options: LookOptions): Pr
 }
 
 /** A file that is staged already was looked at when it was. */
-function subjectOf(number: number, source: Source | undefined): Subject[] {
-  if (source === undefined) return [];
+function subjectOf(number: number, source: Candidate | undefined): Subject[] {
+  if (source === undefined || !isUsable(source)) return [];
   const { label } = source;
   if ('url' in source) return [{ number, label, url: source.url }];
   return source.at.kind === 'path' ? [{ number, label, path: source.at.path, sha256: source.sha256 }] : [];
@@ -134,7 +153,7 @@ function uploadTime(uploads: number, concurrency: number = TRAINING_DEFAULTS.con
  * @param others trainings and records that are known here.
  */
 export function planOf(
-  input: TrainCustomModelInput,
+  input: Planned,
   looks: readonly Look[],
   account: AccountPrices | PricesUnknown,
   others: readonly (Relative & { origin: string })[],
@@ -159,7 +178,12 @@ export function planOf(
     files,
     findings: [
       ...looks.flatMap(({ findings }) => findings),
-      ...findingsOfTraining(looks, { name, minClips, onBadFile, fileCount: sources.length }),
+      ...findingsOfTraining(looks, {
+        name,
+        minClips,
+        onBadFile,
+        ...(isCounted(sources) ? { fileCount: sources.length } : {}),
+      }),
       ...ofMoney(price, balance, input.maxCredits),
       ...('unknown' in account ? ofKey(account) : []),
     ],
@@ -167,6 +191,11 @@ export function planOf(
     balance,
     sameFiles: relativesOf(input, others),
   };
+}
+
+/** How many files a folder or a glob without audio was meant to have, nobody knows. */
+function isCounted(sources: readonly Candidate[]): boolean {
+  return sources.every((source) => isUsable(source) || source.finding.code !== 'no-audio');
 }
 
 /** What stops a training: errors always, warnings unless they are accepted. */
@@ -179,7 +208,7 @@ export function worstOfFile(number: number, findings: readonly Finding[]): Findi
   return worstOf(findings.filter(({ files }) => files.includes(number)));
 }
 
-function priceOf(input: TrainCustomModelInput, seen: number | undefined): Price {
+function priceOf(input: Planned, seen: number | undefined): Price {
   const uploads = filesToUpload(input).length;
   const uploadCredits = seen ?? input.uploadCredits ?? TRAINING_DEFAULTS.uploadCredits;
   const song = input.song === undefined ? undefined : songPrice(input.song.credits);
@@ -235,10 +264,9 @@ function ofKey({ refusedKey }: PricesUnknown): Finding[] {
 }
 
 /** The id is made of origin, name and sources: with the name of the other it is the other's. */
-function relativesOf(
-  { origin, name, sources }: TrainCustomModelInput,
-  others: readonly (Relative & { origin: string })[],
-): Relative[] {
+function relativesOf(input: Planned, others: readonly (Relative & { origin: string })[]): Relative[] {
+  if (!isStartable(input)) return [];
+  const { origin, name, sources } = input;
   const identities = sources.map(sourceIdentity);
   const found = others.filter((other) => {
     if (other.origin !== origin || other.name === name) return false;
@@ -264,7 +292,7 @@ const DIGEST_LENGTH = 16;
  * One digest of everything, and behind it a short one of each field and a digit of each file. The digest decides; the rest
  * tells, on any machine and without a memory, what it is that has changed.
  */
-function hashOf(input: TrainCustomModelInput, files: readonly PlannedFile[], price: Price): string {
+function hashOf(input: Planned, files: readonly PlannedFile[], price: Price): string {
   const { name, origin, sources, session, song } = input;
   const { minClips, onBadFile, maxCredits, retryRefunded = false } = { ...TRAINING_DEFAULTS, ...input };
   const { uploadCredits, total } = price;
@@ -283,7 +311,7 @@ function hashOf(input: TrainCustomModelInput, files: readonly PlannedFile[], pri
   };
   const contents = sources.map((source, index) => {
     const { look, isUploaded } = files[index] ?? {};
-    return [sourceIdentity(source), isUploaded, look?.content ?? null];
+    return [isUsable(source) ? sourceIdentity(source) : source, isUploaded, look?.content ?? null];
   });
   return [
     digestOf([fields, contents]).slice(0, DIGEST_LENGTH),

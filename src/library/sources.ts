@@ -7,9 +7,11 @@ import { type Dirent, type Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, normalize, resolve, sep } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { type FileSource, type Source, TRAINING_DEFAULTS } from '../contract/training.js';
+import { type FileSource, type Source, TRAINING_DEFAULTS, type UrlSource } from '../contract/training.js';
+import type { Finding, FindingCode } from '../preflight/findings.js';
+import { tooFew } from '../preflight/limits.js';
 import { StagingError } from '../staging/errors.js';
-import { AUDIO_EXTENSIONS, bytesOf, extensionOf } from '../staging/localFile.js';
+import { AUDIO_EXTENSIONS, bytesOf, extensionOf, whyUnreadable } from '../staging/localFile.js';
 import { sourceIdentity } from '../temporal/identity.js';
 import { isPrivateHost } from '../temporal/settings.js';
 import { UsageError } from './errors.js';
@@ -31,54 +33,70 @@ export interface SourcesRules extends SourceRules {
   also?: readonly Source[];
 }
 
+/** An argument that no source can be made of, in its place among the others. */
+export interface UnusableSource {
+  /** What people see of it. */
+  label: string;
+  /** An error, as preflight would say it. */
+  finding: Omit<Finding, 'files'>;
+}
+
+/** What became of an argument: a source, or why there is none. */
+export type Candidate = Source | UnusableSource;
+
+export function isUsable(candidate: Candidate): candidate is Source {
+  return !('finding' in candidate);
+}
+
 /**
  * @param args URLs, paths of files and folders, globs, or sources that are known already.
  * @returns the sources in the order of the arguments; files of a folder or glob in natural order.
- * @throws UsageError with a sentence about the first thing that is wrong.
+ * @throws UsageError with a sentence about each one that is wrong.
  */
 export async function sourcesFrom(
   args: readonly (string | Source)[],
   rules: SourcesRules,
 ): Promise<Source[]> {
-  const sources = await expanded(args, rules);
+  const sources = requireUsable(await candidatesFrom(args, rules));
+  requireEnough(sources.length, rules.minClips);
+  return sources;
+}
+
+/** As `sourcesFrom`, but what cannot be used keeps its place, with the reason. */
+export async function candidatesFrom(
+  args: readonly (string | Source)[],
+  rules: Omit<SourcesRules, 'minClips'>,
+): Promise<Candidate[]> {
+  const found = await allOf(args, rules);
   for (const source of rules.also ?? []) {
     const identity = sourceIdentity(source);
-    if (!sources.some((other) => sourceIdentity(other) === identity)) sources.push(source);
+    const isThere = found.some((other) => isUsable(other) && sourceIdentity(other) === identity);
+    if (!isThere) found.push(source);
   }
-  refuseDuplicates(sources);
-  const { minClips } = rules;
+  const distinct = withoutTwins(found);
+  return rules.allowPrivateUrls ? distinct : withoutPrivate(distinct, rules.warn);
+}
+
+/** @throws UsageError where there are fewer files than Mountsea, or the user, wants. */
+export function requireEnough(count: number, minClips: number): void {
   if (minClips < TRAINING_DEFAULTS.minClips) {
     throw new UsageError(
       `--min-clips must be ${TRAINING_DEFAULTS.minClips} or more: Mountsea trains with no fewer.`,
     );
   }
-  if (sources.length < TRAINING_DEFAULTS.minClips) {
-    throw new UsageError(
-      `A custom model needs at least ${TRAINING_DEFAULTS.minClips} audio files; ${sources.length} ${sources.length === 1 ? 'was' : 'were'} given.`,
-    );
+  if (count < TRAINING_DEFAULTS.minClips) throw new UsageError(tooFew(count));
+  if (count < minClips) {
+    throw new UsageError(`--min-clips ${minClips} is more than the ${count} files given.`);
   }
-  if (sources.length < minClips) {
-    throw new UsageError(`--min-clips ${minClips} is more than the ${sources.length} files given.`);
-  }
-  if (!rules.allowPrivateUrls) {
-    const named = sources.map((source, index) => ({ ...source, what: `File ${index + 1}` }));
-    await refusePrivate(named, rules.warn);
-  }
-  return sources;
 }
 
 /**
  * What the arguments mean, whether or not a model can be trained from it.
  *
- * @throws UsageError where one of them is no source.
+ * @throws UsageError with a sentence about each one that is no source.
  */
 export async function expanded(args: readonly (string | Source)[], rules: SourceRules): Promise<Source[]> {
-  const sources: Source[] = [];
-  for (const argument of args) {
-    if (typeof argument !== 'string') sources.push(argument);
-    else sources.push(...(await sourcesOf(argument, sources.length + 1, rules)));
-  }
-  return sources;
+  return requireUsable(await allOf(args, rules));
 }
 
 /**
@@ -88,25 +106,52 @@ export async function expanded(args: readonly (string | Source)[], rules: Source
  * @throws UsageError with a sentence where it cannot be used.
  */
 export async function sourceFrom(argument: string, what: string, rules: SourceRules): Promise<Source> {
-  const source = urlSourceOf(argument, what) ?? (await fileOf(argument, what, folderOf(rules)));
-  if (!rules.allowPrivateUrls) await refusePrivate([{ ...source, what }], rules.warn);
-  return source;
+  const candidate = urlSourceOf(argument, what) ?? (await fileOf(argument, what, folderOf(rules)));
+  const [found = candidate] = rules.allowPrivateUrls
+    ? []
+    : await withoutPrivate([candidate], rules.warn, () => what);
+  if (isUsable(found)) return found;
+  throw new UsageError(found.finding.message);
+}
+
+/** @throws UsageError that says of each one what is wrong, a line each. */
+function requireUsable(candidates: readonly Candidate[]): Source[] {
+  const wrong = candidates.flatMap((candidate) => (isUsable(candidate) ? [] : [candidate.finding.message]));
+  if (wrong.length > 0) throw new UsageError(wrong.join('\n'));
+  return candidates.filter(isUsable);
+}
+
+async function allOf(args: readonly (string | Source)[], rules: SourceRules): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const argument of args) {
+    if (typeof argument !== 'string') found.push(argument);
+    else found.push(...(await candidatesOf(argument, found.length + 1, rules)));
+  }
+  return found;
 }
 
 function folderOf({ folder = process.cwd() }: SourceRules): string {
   return folder;
 }
 
+function unusable(label: string, code: FindingCode, short: string, message: string): UnusableSource {
+  return { label, finding: { level: 'error', code, short, message } };
+}
+
 /** @param number of the first file that comes of it. */
-async function sourcesOf(argument: string, number: number, rules: SourceRules): Promise<Source[]> {
-  const what = `File ${number}`;
+async function candidatesOf(argument: string, number: number, rules: SourceRules): Promise<Candidate[]> {
+  const what = fileWords(number);
   const url = urlSourceOf(argument, what);
   if (url !== undefined) return [url];
   const folder = folderOf(rules);
   const found = await statOf(resolve(folder, argument));
   if (found?.isDirectory() === true) {
-    const entries = await readdir(resolve(folder, argument), { withFileTypes: true });
-    return audioAmong(argument, await namesIn(argument, entries, folder), rules);
+    const entries = await entriesOf(resolve(folder, argument));
+    if (typeof entries === 'string') {
+      const message = `${shown(argument)} cannot be read (${entries}).`;
+      return [unusable(shown(argument), 'no-file', 'not readable', message)];
+    }
+    return audioAmong(argument, number, await namesIn(argument, entries, folder), rules);
   }
   if (found === undefined && isDynamicPattern(argument)) {
     const matches = await glob(argument.replaceAll(sep, '/'), {
@@ -114,10 +159,26 @@ async function sourcesOf(argument: string, number: number, rules: SourceRules): 
       expandDirectories: false,
       onlyFiles: true,
     });
-    if (matches.length === 0) throw new UsageError(`${shown(argument)} matches no file in ${folder}.`);
-    return audioAmong(argument, { files: matches, skipped: [] }, rules);
+    if (matches.length === 0) {
+      const message = `${shown(argument)} matches no file in ${folder}.`;
+      return [unusable(shown(argument), 'no-audio', 'matches nothing', message)];
+    }
+    return audioAmong(argument, number, { files: matches, skipped: [] }, rules);
   }
   return [await fileOf(argument, what, folder)];
+}
+
+function fileWords(number: number): string {
+  return `File ${number}`;
+}
+
+/** @returns what is in a folder, or why that cannot be seen. */
+async function entriesOf(path: string): Promise<Dirent[] | string> {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    return whyUnreadable(error);
+  }
 }
 
 interface Found {
@@ -142,18 +203,18 @@ async function namesIn(argument: string, entries: Dirent[], folder: string): Pro
   return found;
 }
 
-/** @throws UsageError where there is no audio among them. */
+/** @param number of the first of them. */
 async function audioAmong(
   argument: string,
+  number: number,
   { files, skipped }: Found,
   rules: SourceRules,
-): Promise<FileSource[]> {
+): Promise<Candidate[]> {
   const isAudio = (path: string): boolean => AUDIO_EXTENSIONS.includes(extensionOf(path));
   const audio = files.filter(isAudio).sort(naturally);
   if (audio.length === 0) {
-    throw new UsageError(
-      `There is no audio in ${shown(argument)} (${AUDIO_EXTENSIONS.map((one) => one.slice(1)).join(', ')}).`,
-    );
+    const message = `There is no audio in ${shown(argument)} (${AUDIO_EXTENSIONS.map((one) => one.slice(1)).join(', ')}).`;
+    return [unusable(shown(argument), 'no-audio', 'no audio', message)];
   }
   const others = files.filter((path) => !isAudio(path)).sort(naturally);
   const left = [...others.map((path) => path.split(/[\\/]/).at(-1) ?? path), ...skipped].map(shown);
@@ -163,9 +224,9 @@ async function audioAmong(
       `${shown(argument)}: ${audio.length} audio files; left out: ${left.slice(0, 10).join(', ')}${more}.`,
     );
   }
-  const sources: FileSource[] = [];
-  for (const path of audio) sources.push(await fileOf(path, shown(path), folderOf(rules)));
-  return sources;
+  const found: Candidate[] = [];
+  for (const path of audio) found.push(await fileOf(path, fileWords(number + found.length), folderOf(rules)));
+  return found;
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -175,19 +236,29 @@ function naturally(a: string, b: string): number {
   return collator.compare(a, b) || (a < b ? -1 : 1);
 }
 
-/** @throws UsageError where there is no such file. */
-async function fileOf(argument: string, what: string, folder: string): Promise<FileSource> {
+/** A local file with its bytes, or why it cannot be one. */
+async function fileOf(argument: string, what: string, folder: string): Promise<FileSource | UnusableSource> {
   const path = resolve(folder, argument);
-  const named = what === shown(argument) ? what : `${what}, ${shown(argument)},`;
-  if ((await statOf(path)) === undefined) {
-    throw new UsageError(`${named} is no http or https URL, and there is no such file in ${folder}.`);
+  const named = `${what} (${shown(argument)}):`;
+  const label = labelOfPath(argument);
+  const found = await statOf(path);
+  if (found === undefined) {
+    const message = `${named} there is no such file in ${folder}, and it is no http or https URL.`;
+    return unusable(label, 'no-file', 'not there', message);
+  }
+  // A pipe would be waited for without end, and could not be read a second time.
+  if (!found.isFile()) {
+    const is = found.isDirectory() ? 'a folder' : 'no ordinary file';
+    return unusable(label, 'no-file', is, `${named} it is ${is}.`);
   }
   try {
     const { sha256, bytes } = await bytesOf(path);
-    return { label: labelOfPath(argument), sha256, bytes, at: { kind: 'path', path } };
+    return { label, sha256, bytes, at: { kind: 'path', path } };
   } catch (error) {
-    if (error instanceof StagingError) throw new UsageError(`${named} ${error.message}.`);
-    throw error;
+    if (!(error instanceof StagingError)) throw error;
+    const [code, short] =
+      found.size === 0 ? (['empty', 'empty'] as const) : (['no-file', 'not readable'] as const);
+    return unusable(label, code, short, `${named} it ${error.message}.`);
   }
 }
 
@@ -205,19 +276,17 @@ export function labelOfPath(path: string): string {
 }
 
 /** @returns undefined where it is a path. */
-function urlSourceOf(argument: string, what: string): Source | undefined {
+function urlSourceOf(argument: string, what: string): UrlSource | UnusableSource | undefined {
   const url = URL.canParse(argument) ? new URL(argument) : undefined;
   // A drive of Windows is no protocol.
   if (url === undefined || /^[a-z]:$/.test(url.protocol)) return undefined;
   if (!/^https?:$/.test(url.protocol)) {
-    throw new UsageError(
-      `${what}, ${shown(argument)}, is no http or https URL. Give a URL that Mountsea can fetch, or a local file.`,
-    );
+    const message = `${what} (${shown(argument)}): it is no http or https URL. Give a URL that Mountsea can fetch, or a local file.`;
+    return unusable(shown(argument), 'bad-url', 'no http URL', message);
   }
   if (url.username !== '' || url.password !== '') {
-    throw new UsageError(
-      `${what} has a user name or password in its URL, which would be stored. Use a signed URL instead.`,
-    );
+    const message = `${what} has a user name or password in its URL, which would be stored. Use a signed URL instead.`;
+    return unusable(shown(argument), 'bad-url', 'password in URL', message);
   }
   return { url: argument, label: labelOf(url) };
 }
@@ -233,50 +302,61 @@ export function labelOf(url: URL): string {
   }
 }
 
-function refuseDuplicates(sources: Source[]): void {
+/** Of those that are the same source the first stays. */
+function withoutTwins(candidates: readonly Candidate[]): Candidate[] {
   const seen = new Map<string, number>();
-  for (const [index, source] of sources.entries()) {
+  return candidates.map((source, index) => {
+    if (!isUsable(source)) return source;
     const identity = sourceIdentity(source);
     const first = seen.get(identity);
-    if (first !== undefined) {
-      const [one, other] =
-        'url' in source ? ['', ''] : [` (${sources[first - 1]?.label ?? ''})`, ` (${source.label})`];
-      throw new UsageError(
-        `Files ${first}${one} and ${index + 1}${other} are the same ${'url' in source ? 'URL' : 'bytes'}. A clip counts once however often it is uploaded: leave one out.`,
-      );
+    if (first === undefined) {
+      seen.set(identity, index + 1);
+      return source;
     }
-    seen.set(identity, index + 1);
-  }
+    const { label } = source;
+    const [one, other, what] =
+      'url' in source
+        ? ['', '', 'URL']
+        : [` (${candidates[first - 1]?.label ?? ''})`, ` (${label})`, 'bytes'];
+    const message = `Files ${first}${one} and ${index + 1}${other} are the same ${what}. A clip counts once however often it is uploaded: leave one out.`;
+    return unusable(label, 'same-content', `same as ${first}`, message);
+  });
 }
 
-/** @param sources each with what it is called in a sentence. */
-async function refusePrivate(
-  sources: (Source & { what: string })[],
+/** @param whatOf a source is called at the beginning of a sentence. */
+async function withoutPrivate(
+  candidates: readonly Candidate[],
   warn: SourceRules['warn'],
-): Promise<void> {
-  const hosts = new Map<string, string>();
-  for (const { what, ...source } of sources) {
-    if (!('url' in source)) continue;
-    const { url } = source;
-    // `localhost.` is `localhost`.
-    const hostname = new URL(url).hostname.replace(/\.$/, '');
-    if (!hosts.has(hostname)) hosts.set(hostname, what);
-  }
-  await Promise.all(
-    [...hosts].map(async ([host, what]) => {
-      const addresses = isPrivateHost(host) ? [host] : await addressesOf(host);
-      // Mountsea may know a name that this machine does not, so that alone is no reason to refuse.
-      if (addresses === undefined) {
-        warn(
-          `${what}: ${host} cannot be looked up from here, so whether Mountsea can fetch it is not known.`,
-        );
-      } else if (addresses.some(isPrivateHost)) {
-        throw new UsageError(
-          `${what} is on ${host}, a private or loopback address that Mountsea cannot reach. For a sandbox on this machine set TUNESMITH_ALLOW_PRIVATE_URLS=1.`,
-        );
-      }
-    }),
+  whatOf: (index: number) => string = (index) => fileWords(index + 1),
+): Promise<Candidate[]> {
+  // `localhost.` is `localhost`.
+  const hostOf = (url: string): string => new URL(url).hostname.replace(/\.$/, '');
+  const hosts = candidates.flatMap((source) => ('url' in source ? [hostOf(source.url)] : []));
+  const isPrivate = new Map(
+    await Promise.all(
+      [...new Set(hosts)].map(async (host) => {
+        const addresses = isPrivateHost(host) ? [host] : await addressesOf(host);
+        return [host, addresses?.some(isPrivateHost)] as const;
+      }),
+    ),
   );
+  const said = new Set<string>();
+  return candidates.map((source, index) => {
+    if (!('url' in source)) return source;
+    const host = hostOf(source.url);
+    if (isPrivate.get(host) === true) {
+      const message = `${whatOf(index)} is on ${host}, a private or loopback address that Mountsea cannot reach. For a sandbox on this machine set TUNESMITH_ALLOW_PRIVATE_URLS=1.`;
+      return unusable(source.label, 'private-address', 'private address', message);
+    }
+    // Mountsea may know a name that this machine does not, so that alone is no reason to refuse.
+    if (isPrivate.get(host) === undefined && !said.has(host)) {
+      said.add(host);
+      warn(
+        `${whatOf(index)}: ${host} cannot be looked up from here, so whether Mountsea can fetch it is not known.`,
+      );
+    }
+    return source;
+  });
 }
 
 /** @returns undefined where the name does not resolve. */

@@ -60,6 +60,8 @@ export const FINDING_CODES = [
   'signature-expired',
   'signature-expires',
   'no-file',
+  'no-audio',
+  'bad-url',
   'too-long',
   'same-content',
   'name-length',

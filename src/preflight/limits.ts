@@ -4,6 +4,7 @@
  */
 import { type BadFilePolicy, TRAINING_DEFAULTS } from '../contract/training.js';
 import type { Finding, Look } from './findings.js';
+import { fileWords } from './words.js';
 
 /** Suno's own limits of a custom model. */
 export const SUNO_LIMITS = { nameLength: 16, clips: 100, trackMs: 8 * 60_000 } as const;
@@ -12,8 +13,13 @@ export interface Wish {
   name: string;
   minClips: number;
   onBadFile: BadFilePolicy;
-  /** Sources in all, looked at or not. */
-  fileCount: number;
+  /** Sources in all, looked at or not. Absent where that is not known. */
+  fileCount?: number;
+}
+
+/** What is said where Mountsea would certainly refuse. */
+export function tooFew(count: number): string {
+  return `A custom model needs at least ${TRAINING_DEFAULTS.minClips} audio files; ${count} ${count === 1 ? 'was' : 'were'} given.`;
 }
 
 /**
@@ -22,17 +28,19 @@ export interface Wish {
  */
 export function findingsOfTraining(looks: readonly Look[], wish: Wish): Finding[] {
   const twins = twinsIn(looks);
-  const distinct = wish.fileCount - twins.reduce((count, { files }) => count + files.length - 1, 0);
+  const { fileCount } = wish;
+  const same = twins.reduce((count, { files }) => count + files.length - 1, 0);
   return [
     ...looks.flatMap((look) => tooLong(look)),
     ...twins,
     ...ofName(wish.name),
-    ...ofCount(wish, distinct),
+    ...(fileCount === undefined ? [] : ofCount({ ...wish, fileCount }, fileCount - same)),
   ];
 }
 
 /** Of one source; also for one that takes the place of another. */
-export function tooLong({ number, durationMs = 0 }: Look, what = `File ${number}`): Finding[] {
+export function tooLong(look: Look, what = fileWords(look)): Finding[] {
+  const { number, durationMs = 0 } = look;
   if (durationMs <= SUNO_LIMITS.trackMs) return [];
   const minutes = Math.round(durationMs / 6_000) / 10;
   return [
@@ -88,7 +96,7 @@ function ofName(name: string): Finding[] {
   ];
 }
 
-function ofCount({ fileCount, minClips, onBadFile }: Wish, distinct: number): Finding[] {
+function ofCount({ fileCount, minClips, onBadFile }: Required<Wish>, distinct: number): Finding[] {
   const least = Math.max(minClips, TRAINING_DEFAULTS.minClips);
   const finding = (code: 'file-count' | 'drop-count', message: string): Finding => ({
     level: 'warning',
@@ -102,6 +110,7 @@ function ofCount({ fileCount, minClips, onBadFile }: Wish, distinct: number): Fi
       finding('file-count', `${fileCount} files are more than the ${SUNO_LIMITS.clips} that Suno takes.`),
     ];
   }
+  if (fileCount < TRAINING_DEFAULTS.minClips) return [finding('file-count', tooFew(fileCount))];
   if (distinct < least) {
     return [
       finding(

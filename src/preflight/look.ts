@@ -19,7 +19,7 @@ import { type Answer, type Fetched, Fetcher, type FetchRules } from './http.js';
 import { sharePageOf } from './pages.js';
 import { isSigned, signatureOf } from './signatures.js';
 import { type Bytes, recognise, soundOf } from './sound.js';
-import { sizeWords, spanOf } from './words.js';
+import { fileWords, sizeWords, spanOf } from './words.js';
 
 const TIMEOUT_MS = 20_000;
 /** Few: the server of somebody's files is not to be pressed. */
@@ -68,7 +68,7 @@ async function lookAtUrl(
     label,
     ...(signature === undefined ? {} : { expiresAt: new Date(signature.expiresAt).toISOString() }),
   };
-  const found = findingsFor(number, what);
+  const found = findingsFor(named, what);
   if (signature !== undefined && signature.expiresAt <= now) {
     const ago = spanOf(now - signature.expiresAt);
     found.add('error', 'signature-expired', 'expired', `its signed URL expired ${ago} ago. Sign it again.`);
@@ -180,7 +180,7 @@ function refuse(fetched: Exclude<Fetched, { kind: 'answered' }>, signed: boolean
 
 async function lookAtFile({ number, label, path, sha256, what }: LocalSubject): Promise<Look> {
   const named = { number, label };
-  const found = findingsFor(number, what);
+  const found = findingsFor(named, what);
   const why = await whyUnreadable(path);
   if (why !== undefined) {
     found.add('error', 'no-file', why.short, why.message);
@@ -306,7 +306,8 @@ interface Findings {
 }
 
 /** @param what its sentences begin with. */
-function findingsFor(number: number, what = `File ${number}`): Findings {
+function findingsFor(file: Pick<Look, 'number' | 'label'>, what = fileWords(file)): Findings {
+  const { number } = file;
   const list: Finding[] = [];
   return {
     list,

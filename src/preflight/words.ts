@@ -1,6 +1,12 @@
 /**
- * Preflight: spans and sizes in words. Pure.
+ * Preflight: files, spans and sizes in words. Pure.
  */
+
+/** e.g. `File 3 (song.mp3)`: the number is what `fix` takes, the name is what people know. */
+export function fileWords({ number, label }: { number: number; label: string }): string {
+  const name = label.split('/').at(-1) ?? '';
+  return name === '' ? `File ${number}` : `File ${number} (${name})`;
+}
 
 /** e.g. `3 min`; for what is left of a signature. */
 export function spanOf(ms: number): string {

@@ -77,7 +77,8 @@ export function changed(path: string): StagingError {
   );
 }
 
-function whyUnreadable(error: unknown): string {
+/** An error of the file system in a few words. */
+export function whyUnreadable(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   const words: Record<string, string> = {
     ENOENT: 'there is no such file',

@@ -1,12 +1,13 @@
 /**
  * The command line in this process: what can be told without a Temporal server. Each home is new and stays empty.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/program.js';
+import { wav } from '../support/audio.js';
 import { recordsIn } from '../support/json.js';
 
 let home: string;
@@ -62,7 +63,7 @@ describe('a usage error', () => {
     [
       'a replacement that is a path',
       ['fix', 'x', '--replace', '3=a.mp3'],
-      /source of file 3, a\.mp3, is no http/,
+      /source of file 3 \(a\.mp3\): there is no such file/,
     ],
     [
       'a replacement on this machine',
@@ -142,6 +143,57 @@ describe('a failure with --json', () => {
     const { code, stdout } = await run(['status', '--json', '--help']);
     expect({ code, isHelp: stdout.startsWith('Usage:') }).toEqual({ code: 0, isHelp: true });
     expect(stdout).not.toContain('"end"');
+  });
+});
+
+describe('files that cannot be used', () => {
+  const wrong = [
+    ['no-file', /File 3 \(gone\.mp3\): there is no such file/],
+    ['not-audio', /File 4 \(notes\.mp3\): it is no audio but text/],
+    ['empty', /File 5 \(empty\.wav\): it is empty/],
+    ['no-audio', /There is no audio in scans/],
+    ['same-content', /Files 1 \(1\.wav\) and 7 \(again\.wav\) are the same bytes/],
+  ] as const;
+
+  function typed(): string[] {
+    for (const name of ['1.wav', '2.wav', '8.wav']) {
+      writeFileSync(join(home, name), wav(Number.parseInt(name)));
+    }
+    writeFileSync(join(home, 'again.wav'), wav(1));
+    writeFileSync(join(home, 'notes.mp3'), 'Lyrics of the second verse, and no music at all.\n');
+    writeFileSync(join(home, 'empty.wav'), '');
+    mkdirSync(join(home, 'scans'));
+    writeFileSync(join(home, 'scans', 'cover.jpg'), 'no music');
+    return ['1.wav', '2.wav', 'gone.mp3', 'notes.mp3', 'empty.wav', 'scans', 'again.wav', '8.wav'];
+  }
+
+  it('are all shown by plan at once, for people and for programs', async () => {
+    const argv = ['plan', '--name', 'x', ...typed()];
+    const forPeople = await run(argv);
+    expect(forPeople.code).toBe(2);
+    for (const [, sentence] of wrong) expect(forPeople.stdout.replace(/\s+/g, ' ')).toMatch(sentence);
+    expect(forPeople.stdout).toMatch(/8 +8\.wav +wav .* ok\n/);
+    const forPrograms = await run([...argv, '--json']);
+    expect(forPrograms.code).toBe(2);
+    const [record] = recordsIn(forPrograms.stdout);
+    if (record?.type !== 'plan') throw new Error(`no plan: ${forPrograms.stdout}`);
+    expect(record.files).toHaveLength(8);
+    const errors = record.findings.filter(({ level }) => level === 'error');
+    expect(errors.map(({ code, files }) => [code, files])).toEqual(
+      wrong.map(([code], index) => [code, [index + 3]]),
+    );
+  });
+
+  it('are all shown by train, which starts nothing', async () => {
+    const files = typed();
+    const before = readdirSync(home);
+    const { code, stderr, stdout } = await run(['train', '--json', '--yes', '--name', 'x', ...files], {
+      MOUNTSEA_API_KEY: 'k',
+    });
+    expect(code).toBe(2);
+    for (const [, sentence] of wrong) expect(stderr.replace(/\s+/g, ' ')).toMatch(sentence);
+    expect(recordsIn(stdout).map(({ type }) => type)).toEqual(['plan', 'end']);
+    expect(readdirSync(home)).toEqual(before);
   });
 });
 

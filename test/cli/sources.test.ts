@@ -124,15 +124,22 @@ describe('local files', () => {
     [
       'are not there',
       'nothing.mp3',
-      /File 1, nothing\.mp3, is no http or https URL, and there is no such file in/,
+      /File 1 \(nothing\.mp3\): there is no such file in .*, and it is no http or https URL/,
     ],
-    ['are empty', 'empty.mp3', /File 1, empty\.mp3, is empty/],
+    ['are empty', 'empty.mp3', /File 1 \(empty\.mp3\): it is empty/],
+    // Read to its end it would be waited for without end.
+    ['are no files', '/dev/zero', /File 1 \(\/dev\/zero\): it is no ordinary file/],
     ['match nothing', '*.aiff', /\*\.aiff matches no file/],
     ['are in a folder without audio', 'docs', /There is no audio in docs/],
   ])('are refused where they %s', async (_, argument, sentence) => {
     writeFileSync(join(folder, 'empty.mp3'), '');
     mkdirSync(join(folder, 'docs'), { recursive: true });
     await expect(sourcesFrom([argument], local)).rejects.toThrow(sentence);
+  });
+
+  it('that cannot be used are all named at once', async () => {
+    const refused = sourcesFrom([...urls(5), 'nothing.mp3', 'ftp://cdn.example/a.mp3', '*.aiff'], local);
+    await expect(refused).rejects.toThrow(/File 6 .*\nFile 7 .*\n\*\.aiff matches no file/);
   });
 });
 

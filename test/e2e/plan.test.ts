@@ -74,7 +74,7 @@ describe('plan', () => {
   it('exits 2 for what is wrong and for what is doubtful, unless that is accepted', async () => {
     const wrong = await runCli(['plan', '--name', name, ...urls(), `${files.url}/nothing.wav`], rig.env);
     expect(wrong.code).toBe(2);
-    expect(wrong.stdout).toContain('File 7: its server answers 404');
+    expect(wrong.stdout).toContain('File 7 (nothing.wav): its server answers 404');
     const long = ['plan', '--name', `${name} of a long name`, ...urls()];
     expect((await runCli(long, rig.env)).code).toBe(2);
     expect((await runCli([...long, '--accept-warnings'], rig.env)).code).toBe(0);

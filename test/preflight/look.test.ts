@@ -156,7 +156,7 @@ describe('audio behind a URL', () => {
     handler = serving(audio.wav(), { 'content-type': 'text/plain; charset=x' });
     const seen = await look('/a');
     expect(codes(seen)).toEqual(['note content-type']);
-    expect(seen.findings[0]?.message).toBe('File 3: its server calls it text/plain, but it is wav.');
+    expect(seen.findings[0]?.message).toBe('File 3 (x): its server calls it text/plain, but it is wav.');
   });
 
   it('is told from other audio by its content, and is the same under another signature', async () => {
@@ -248,7 +248,7 @@ describe('an answer that is no file', () => {
     const seen = await look('/a?X-Amz-Signature=abc');
     expect(codes(seen)).toEqual(['error http-status']);
     expect(seen.findings[0]?.message).toBe(
-      'File 3: its server answers 403 SignatureDoesNotMatch. Sign the URL again.',
+      'File 3 (x): its server answers 403 SignatureDoesNotMatch. Sign the URL again.',
     );
   });
 

@@ -4,7 +4,7 @@
 import { Argument, type Option } from 'commander';
 import { connect } from '../../library/connect.js';
 import type { StartOutcome } from '../../library/trainings.js';
-import { obstaclesOf } from '../../library/plan.js';
+import { isStartable, obstaclesOf } from '../../library/plan.js';
 import { HOW_TO_STAGE, wayOf } from '../../library/stage.js';
 import { modelOfRecord } from '../../library/snapshot.js';
 import type { Connected } from '../../library/connect.js';
@@ -62,14 +62,16 @@ async function plan(urls: string[], flags: PlanFlags, io: Io): Promise<number> {
   const output = new Output(io, flags.json === true);
   requireOneWay(flags);
   const saved = flags.adopt === undefined ? undefined : readSaveFile(pathFrom(flags.adopt, io));
-  const { input: wished } = await wishOf(urls, flags, saved, settings, output, io);
+  const { planned } = await wishOf(urls, flags, saved, settings, output, io);
   const connected = await connect(settings, { purpose: 'if-state', env: io.env, say: saying(output, io) });
   try {
     const input =
-      connected === undefined || flags.session === undefined
-        ? wished
-        : await withKnownSession(wished, flags, connected, output);
-    const existing = await existingOf(await connected?.trainings.find(input, flags.again), connected);
+      connected === undefined || flags.session === undefined || !isStartable(planned)
+        ? planned
+        : await withKnownSession(planned, flags, connected, output);
+    const existing = isStartable(input)
+      ? await existingOf(await connected?.trainings.find(input, flags.again), connected)
+      : undefined;
     const made = await makePlan(input, connected, settings, output);
     output.json(planRecord(made, existing === undefined ? {} : { existing }));
     // A table that goes into a file has no colours, whatever stderr is.

@@ -25,6 +25,7 @@ import {
   requireConsent,
   requireNoErrors,
   requireSomebody,
+  requireUsable,
 } from '../consent.js';
 import { receiptWords } from '../draw.js';
 import { Exit, exitOfEnd } from '../exit.js';
@@ -120,7 +121,8 @@ async function train(urls: string[], flags: TrainFlags, argv: readonly string[],
     return Exit.done;
   }
   const wish = await wishOf(urls, flags, saved, settings, output, io);
-  const local = localUpload(wish.input, flags);
+  const input = await requireUsable(wish.planned, settings, output);
+  const local = localUpload(input, flags);
   if (local !== undefined) {
     await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
   }
@@ -131,11 +133,11 @@ async function train(urls: string[], flags: TrainFlags, argv: readonly string[],
   let early: Look[] | undefined;
   if (settings.temporal === undefined && !hasBackground(settings)) {
     requireStartable(settings, needs);
-    early = await lookEarly(wish.input, flags, settings, output, io);
+    early = await lookEarly(input, flags, settings, output, io);
   }
   const connected = await connectOrSay(settings, output, io, { purpose: 'train', ...needs });
   try {
-    return await trainOn(connected, wish, early, flags, argv, settings, output, io);
+    return await trainOn(connected, input, wish, early, flags, argv, settings, output, io);
   } finally {
     await connected.close();
   }
@@ -161,7 +163,8 @@ async function lookEarly(
 /** @param early looks at the sources, where that was done already. */
 async function trainOn(
   connected: Connected,
-  wish: Wish,
+  wished: TrainCustomModelInput,
+  { saved, savePath }: Wish,
   early: Look[] | undefined,
   flags: TrainFlags,
   argv: readonly string[],
@@ -169,9 +172,8 @@ async function trainOn(
   output: Output,
   io: Io,
 ): Promise<number> {
-  const { saved, savePath } = wish;
   const { trainings, account, isOwn, worker } = connected;
-  let { input } = wish;
+  let input = wished;
   if (flags.session !== undefined) input = await withKnownSession(input, flags, connected, output);
   const savedKey = saved?.keyFingerprint;
   if (savedKey !== undefined && worker !== undefined && worker.keyFingerprint !== savedKey) {
