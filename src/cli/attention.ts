@@ -1,5 +1,5 @@
 /**
- * Client side: the question at the terminal when a training that is followed needs a person. Each choice has its price, and
+ * Client side: the question at the terminal when a training or a song that is followed needs a person. Each choice has its price, and
  * leaving it parked is always one. The question is withdrawn when somebody else answers, or the cause goes away.
  */
 import { checkbox, confirm, input, select } from '@inquirer/prompts';
@@ -9,12 +9,12 @@ import { fixFlags } from '../contract/fixFlags.js';
 import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Connected } from '../library/connect.js';
 import { lookAtReplacement } from '../library/plan.js';
-import type { Snapshot } from '../library/snapshot.js';
 import { sourceFrom, type SourceRules } from '../library/sources.js';
 import { ask, type PromptContext } from './ask.js';
-import { attentionOf, sendCorrection, type Wish } from './correcting.js';
-import { type Canvas, costOf } from './draw.js';
+import { attentionOf, filesOf, sendCorrection, type Wish } from './correcting.js';
+import type { Canvas } from './draw.js';
 import { InterruptedError, UsageError } from './exit.js';
+import type { Followable } from './follow.js';
 import type { Io, Output } from './output.js';
 import { cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
 
@@ -24,22 +24,28 @@ import { cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
  */
 export type Attended = 'answered' | 'withdrawn' | 'left' | 'interrupted';
 
-export interface AttendOptions {
+export interface AttendOptions<S extends Followable> {
   io: Io;
   output: Output;
+  /** How it is spoken of. */
+  subject: {
+    noun: 'training' | 'song';
+    /** What an answer costs, in a few words. */
+    costOf: (option: CorrectionAction, attention: Attention, snapshot: S) => string;
+  };
   /** As it was seen last. */
-  snapshot: Snapshot;
+  snapshot: S;
   /** The connection in use; a lost one is made again meanwhile. */
   connected: () => Connected;
-  /** The training, again and again, until the signal is aborted or nobody shall wait any longer. */
-  looks: (signal: AbortSignal) => AsyncIterable<Snapshot>;
+  /** It is looked at again and again, until the signal is aborted or nobody shall wait any longer. */
+  looks: (signal: AbortSignal) => AsyncIterable<S>;
   /** Aborted by a signal to this process. */
   interrupted: AbortSignal;
   rules: SourceRules;
 }
 
 /** Asks until there is an answer that is taken; only where somebody is there. */
-export async function attend(options: AttendOptions): Promise<Attended> {
+export async function attend<S extends Followable>(options: AttendOptions<S>): Promise<Attended> {
   const { io, output, connected, interrupted } = options;
   let { snapshot } = options;
   const asked = attentionOf(snapshot);
@@ -79,7 +85,7 @@ export async function attend(options: AttendOptions): Promise<Attended> {
         await sendCorrection(wish, snapshot, connected(), output, io);
         return 'answered';
       } catch (error) {
-        // A late answer, or one that does not apply: the training says why, and may be asked again.
+        // A late answer, or one that does not apply: the workflow says why, and may be asked again.
         if (!(error instanceof Error)) throw error;
         output.say(error.message);
       }
@@ -103,17 +109,18 @@ function isSame(now: Attention | undefined, asked: Attention): boolean {
 type Put = <T>(prompt: (context: PromptContext) => Promise<T>) => Promise<T>;
 
 /** @returns the wish; `again` where the person thought better of it. */
-async function wishFor(
+async function wishFor<S extends Followable>(
   attention: Attention,
-  snapshot: Snapshot,
+  snapshot: S,
   put: Put,
-  { io, output, rules }: AttendOptions,
+  { io, output, rules, subject: { noun, costOf } }: AttendOptions<S>,
 ): Promise<Wish | 'left' | 'again'> {
+  const costIn = (option: CorrectionAction): string => costOf(option, attention, snapshot);
   const action = await put((context) =>
     select<CorrectionAction | 'left'>(
       {
         message: 'What now?',
-        choices: choicesOf(attention, output.canvas),
+        choices: choicesOf(attention, output.canvas, costIn),
         // A key that was pressed too early spends nothing.
         default: 'left',
         pageSize: Math.min(24, Math.max(6, (io.stderr.rows || 24) - 4)),
@@ -122,12 +129,12 @@ async function wishFor(
     ),
   );
   if (action === 'left') return 'left';
-  const files = (snapshot.progress?.files ?? []).filter(({ state }) => state !== 'dropped');
+  const files = (filesOf(snapshot) ?? []).filter(({ state }) => state !== 'dropped');
   const flags = fixFlags(action, attention, files);
   if (flags.includes('--accept-second-charge')) {
-    const typed = await put((context) =>
-      input({ message: 'Create may be charged for the second time. To accept that, type yes:' }, context),
-    );
+    const what = noun === 'song' ? 'The song' : 'Create';
+    const message = `${what} may be charged for the second time. To accept that, type yes:`;
+    const typed = await put((context) => input({ message }, context));
     return typed.trim() === 'yes' ? { action, acceptSecondCharge: true } : 'again';
   }
   switch (action) {
@@ -182,8 +189,7 @@ async function wishFor(
     }
     case 'giveUp':
     case 'newSession': {
-      const message =
-        action === 'giveUp' ? 'This ends the training. Sure?' : `This ${costOf(action, attention)}. Sure?`;
+      const message = action === 'giveUp' ? `This ends the ${noun}. Sure?` : `This ${costIn(action)}. Sure?`;
       return (await put((context) => confirm({ message, default: false }, context))) ? { action } : 'again';
     }
     case 'resendCreate':
@@ -209,6 +215,7 @@ const LEAVE = 'Leave it parked';
 export function choicesOf(
   attention: Attention,
   canvas: Canvas,
+  costIn: (option: CorrectionAction) => string,
 ): { name: string; short: string; value: CorrectionAction | 'left' }[] {
   const paint = createColors(canvas.isColored);
   const titleWidth = Math.max(...Object.values(TITLES).map(widthOf));
@@ -225,7 +232,7 @@ export function choicesOf(
     };
   };
   return [
-    ...attention.options.map((option) => choice(option, TITLES[option], costOf(option, attention))),
+    ...attention.options.map((option) => choice(option, TITLES[option], costIn(option))),
     choice('left' as const, LEAVE, 'answer later; nothing is lost'),
   ];
 }

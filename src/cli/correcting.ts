@@ -1,18 +1,18 @@
 /**
- * Client side: a person's answer to a training that waits, on its way to the update `correct`. `fix` has it from flags, the
- * question at the terminal from choices; both go through here. Whether it applies is the workflow's to say.
+ * Client side: a person's answer to a training or a song that waits, on its way to the update `correct`. `fix` has it from
+ * flags, the question at the terminal from choices; both go through here. Whether it applies is the workflow's to say.
  */
 import type { Correction } from '../contract/correction.js';
 import { FLAGS } from '../contract/fixFlags.js';
 import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Source } from '../contract/training.js';
 import type { Connected } from '../library/connect.js';
-import type { Snapshot } from '../library/snapshot.js';
 import { stageSources } from '../library/stage.js';
 import { labelOf, labelOfPath } from '../library/sources.js';
 import { sourceIdentity } from '../temporal/identity.js';
 import { readSettings } from '../temporal/settings.js';
 import { CommandError, UsageError } from './exit.js';
+import type { Followable } from './follow.js';
 import type { Io, Output } from './output.js';
 
 /** What a person wants, with files as the person named them. */
@@ -27,12 +27,12 @@ export interface Replacement {
   source: Source;
 }
 
-/** What the training waits for; undefined where it does not wait. */
-export function attentionOf({ status, memo, progress }: Snapshot): Attention | undefined {
+/** What it waits for; undefined where it does not wait. */
+export function attentionOf({ status, memo, progress }: Followable): Attention | undefined {
   return status === 'running' ? (progress ?? memo).attention : undefined;
 }
 
-/** The sentence where a training does not wait. */
+/** The sentence where it does not wait. */
 export function nothingToFix(workflowId: string): string {
   return `${workflowId} does not wait for anybody: nothing to fix.`;
 }
@@ -44,27 +44,29 @@ export function nothingToFix(workflowId: string): string {
  */
 export async function sendCorrection(
   wish: Wish,
-  snapshot: Snapshot,
+  snapshot: Followable,
   connected: Connected,
   output: Output,
   io: Io,
 ): Promise<void> {
-  const { workflowId, memo, progress } = snapshot;
+  const { workflowId, memo } = snapshot;
   const attention = attentionOf(snapshot);
   if (attention === undefined) {
     throw new UsageError(nothingToFix(workflowId));
   }
   const { replacements, drop, ...rest } = wish;
-  const correction: Correction = {
-    attentionId: attention.id,
-    ...rest,
-    ...(replacements === undefined
-      ? {}
-      : { replacements: await staged(numbered(replacements, snapshot), snapshot, connected, output, io) }),
-    ...(drop === undefined ? {} : { files: drop.map((file) => numberOf(file, filesOf(snapshot))) }),
-  };
-  if (wish.action === 'newSession' && attention.options.includes(wish.action)) {
-    const count = progress?.files.filter(({ state }) => state !== 'dropped').length ?? memo.fileTotal;
+  const correction: Correction = { attentionId: attention.id, ...rest };
+  // What does not apply is refused by the workflow, which says what does: nothing is looked up or staged for it.
+  const applies = attention.options.includes(wish.action);
+  if (applies && replacements !== undefined) {
+    correction.replacements = await staged(numbered(replacements, snapshot), snapshot, connected, output, io);
+  }
+  if (applies && drop !== undefined) {
+    correction.files = drop.map((file) => numberOf(file, filesOf(snapshot)));
+  }
+  if (applies && wish.action === 'newSession' && 'fileTotal' in memo) {
+    const left = filesOf(snapshot)?.filter(({ state }) => state !== 'dropped').length;
+    const count = left ?? memo.fileTotal;
     output.say(
       `A new session: all ${count} files are uploaded and paid again, and it may be on another account.`,
     );
@@ -83,7 +85,7 @@ type Replaced = NonNullable<Correction['replacements']>;
 /** New local files, where the worker can make URLs of them. */
 async function staged(
   named: Replaced,
-  { workflowId, memo: { origin } }: Snapshot,
+  { workflowId, memo: { origin } }: Followable,
   { account, isOwn }: Connected,
   output: Output,
   io: Io,
@@ -98,7 +100,7 @@ async function staged(
 }
 
 /** @throws UsageError where a new source is that of another file. */
-function numbered(replacements: Replacement[], snapshot: Snapshot): Replaced {
+function numbered(replacements: Replacement[], snapshot: Followable): Replaced {
   const files = filesOf(snapshot);
   const named = replacements.map(({ file, source }) => ({ file: numberOf(file, files), source }));
   for (const [index, { file, source }] of named.entries()) {
@@ -122,9 +124,9 @@ function numbered(replacements: Replacement[], snapshot: Snapshot): Replaced {
   return named;
 }
 
-/** @returns undefined where no worker answers. */
-function filesOf({ progress }: Snapshot): FileProgress[] | undefined {
-  return progress?.files;
+/** @returns undefined where no worker answers, and of a song, which has none. */
+export function filesOf({ progress }: Followable): FileProgress[] | undefined {
+  return progress !== undefined && 'files' in progress ? progress.files : undefined;
 }
 
 /**

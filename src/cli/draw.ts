@@ -449,13 +449,21 @@ function againWords({ kind }: Attention): string {
 /** What a training needs, and the exact commands that answer it, each with what it costs. */
 export function attentionLines(
   attention: Attention,
-  snapshot: Pick<Snapshot, 'workflowId' | 'progress'>,
+  snapshot: Asking,
   canvas: Canvas,
+  cost = costOf,
 ): string[] {
-  return [...reasonLines(attention, canvas), ...answerLines(attention, snapshot, canvas)];
+  return [...reasonLines(attention, canvas), ...answerLines(attention, snapshot, canvas, cost)];
 }
 
-function reasonLines(attention: Attention, canvas: Canvas): string[] {
+/** What an attention is shown of: a training, or a song, which has no files. */
+interface Asking {
+  workflowId: string;
+  progress?: object & { files?: readonly FileProgress[] };
+}
+
+/** What it needs, and why. */
+export function reasonLines(attention: Attention, canvas: Canvas): string[] {
   const { message, evidence, nextTryAt } = attention;
   const wrap = (text: string, indent: string): string[] => wrapped(printable(text), indent, canvas.width);
   const lines = [headingOf(attention, canvas), ...wrap(message, '  ')];
@@ -478,16 +486,21 @@ export function waitWords({ kind, nextTryAt }: Attention, { program }: Pick<Canv
   }
 }
 
-/** The exact commands that answer an attention, each with what it costs. */
+/**
+ * The exact commands that answer an attention, each with what it costs.
+ *
+ * @param cost what an answer costs. Default: as it is with a training.
+ */
 export function answerLines(
   attention: Attention,
-  { workflowId, progress }: Pick<Snapshot, 'workflowId' | 'progress'>,
+  { workflowId, progress }: Asking,
   canvas: Canvas,
+  cost = costOf,
 ): string[] {
   return attention.options.flatMap((option) => [
     // Commands are there to be copied: they are never cut.
     `  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, progress?.files ?? [])}`,
-    ...wrapped(costOf(option, attention), '    ', canvas.width),
+    ...wrapped(cost(option, attention), '    ', canvas.width),
   ]);
 }
 

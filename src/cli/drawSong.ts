@@ -3,18 +3,34 @@
  * `draw.ts`.
  */
 import { createColors } from 'picocolors';
-import { fixFlags } from '../contract/fixFlags.js';
 import type { Attention } from '../contract/progress.js';
 import type { CorrectionAction } from '../contract/correction.js';
 import type { GeneratedSong, SongClip, SongReceipt, SongTerms } from '../contract/song.js';
 import { songPrice } from '../money/songs.js';
 import type { SingingModel, SongSnapshot } from '../library/songs.js';
 import type { Downloaded } from './download.js';
-import { type Canvas, clock, needsTelling, timeOf } from './draw.js';
+import {
+  answerLines,
+  attentionLines,
+  type Canvas,
+  clock,
+  needsTelling,
+  reasonLines,
+  timeOf,
+} from './draw.js';
 import { cutEnd, printable } from './text.js';
 
-/** What is new in a look at a song, a line each. */
-export function songNews(before: SongSnapshot | undefined, after: SongSnapshot, canvas: Canvas): string[] {
+/**
+ * What is new in a look at a song, a line each.
+ *
+ * @param isDrawn somebody sits there: what it waits for is asked afterwards, with the answers.
+ */
+export function songNews(
+  before: SongSnapshot | undefined,
+  after: SongSnapshot,
+  canvas: Canvas,
+  isDrawn: boolean,
+): string[] {
   const lines: string[] = [];
   const { progress, memo } = after;
   if (progress !== undefined) {
@@ -32,8 +48,12 @@ export function songNews(before: SongSnapshot | undefined, after: SongSnapshot, 
   }
   const attention = progress?.attention ?? memo.attention;
   const known = before?.progress?.attention ?? before?.memo.attention;
-  if (attention !== undefined && needsTelling(attention, known))
-    lines.push(...attentionLines(attention, after, canvas));
+  if (attention !== undefined && needsTelling(attention, known)) {
+    const room = isDrawn ? canvas : { ...canvas, width: Infinity };
+    lines.push(...reasonLines(attention, room));
+    // What mends itself is followed on: nobody has to do anything.
+    if (!isDrawn && attention.nextTryAt === undefined) lines.push(...songAnswerLines(attention, after, room));
+  }
   return lines;
 }
 
@@ -52,30 +72,30 @@ export function songLine(
 }
 
 /** What a song needs, and the exact commands that answer it, each with what it costs. */
-function attentionLines(attention: Attention, { workflowId, memo }: SongSnapshot, canvas: Canvas): string[] {
-  const { kind, message, evidence, options, nextTryAt } = attention;
-  const paint = createColors(canvas.isColored);
-  return [
-    paint.yellow(paint.bold(`Needs attention: ${kind}`)),
-    `  ${printable(message)}`,
-    ...evidence.slice(0, 8).map((line) => `  - ${printable(line).slice(0, 400)}`),
-    ...(nextTryAt === undefined ? [] : [`  Looks again by itself at ${timeOf(nextTryAt)}.`]),
-    ...options.flatMap((option) => [
-      `  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, [])}`,
-      `    ${costOf(option, attention, priceIn(memo.receipt))}`,
-    ]),
-  ];
+export function songAttentionLines(attention: Attention, snapshot: SongSnapshot, canvas: Canvas): string[] {
+  return attentionLines(attention, snapshot, canvas, costIn(snapshot));
 }
 
-function costOf(
+/** The exact commands that answer the attention of a song, each with what it costs. */
+export function songAnswerLines(attention: Attention, snapshot: SongSnapshot, canvas: Canvas): string[] {
+  return answerLines(attention, snapshot, canvas, costIn(snapshot));
+}
+
+const costIn =
+  (snapshot: SongSnapshot) =>
+  (option: CorrectionAction, attention: Attention): string =>
+    songCostOf(option, attention, snapshot);
+
+/** What an answer costs, in a few words. */
+export function songCostOf(
   option: CorrectionAction,
   { kind, riskOfSecondCharge = [] }: Attention,
-  price: number,
+  { memo }: Pick<SongSnapshot, 'memo'>,
 ): string {
   switch (option) {
     case 'retry':
       if (kind === 'credentials' || kind === 'credits') return 'tries again now';
-      return `sends it again: about ${price} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
+      return `sends it again: about ${priceIn(memo.receipt)} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
     case 'keepWaiting':
       return 'waits for another while, costs nothing';
     default:
@@ -113,7 +133,7 @@ export function songStatusLines(snapshot: SongSnapshot, uiUrl: string | undefine
     `model   ${modelName === undefined ? '' : `${printable(modelName)}  `}${printable(model)}`,
     ...(taskId === undefined ? [] : [`task    ${printable(taskId)}`]),
     ...clips.map(clipLine),
-    ...(attention === undefined ? [] : attentionLines(attention, snapshot, canvas)),
+    ...(attention === undefined ? [] : songAttentionLines(attention, snapshot, canvas)),
     ...(uiUrl === undefined ? [] : [uiUrl]),
     songReceiptWords(receipt),
     ...receipt.generate.evidence.map((line) => `  because ${printable(line)}`),

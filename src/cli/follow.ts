@@ -2,11 +2,11 @@
  * Client side: follows one training, or one song, until a command has a reason to stop, and says by which exit code. Every way out of
  * here leaves the training running.
  */
-import type { Attention } from '../contract/progress.js';
 import type { SongReceipt } from '../contract/song.js';
 import type { ChargeVerdict, Receipt } from '../contract/training.js';
 import { looks, type LooksOptions } from '../library/follow.js';
-import type { Snapshot, TrainingStatus } from '../library/snapshot.js';
+import type { Snapshot } from '../library/snapshot.js';
+import type { SongSnapshot } from '../library/songs.js';
 import { Exit, exitOfEnd, exitOfPark } from './exit.js';
 
 /** Where the follower shows what it sees. */
@@ -16,17 +16,8 @@ export interface Show<S = Snapshot> {
   note(text: string): void;
 }
 
-/** A training or a song, as far as following goes. */
-export interface Followable {
-  status: TrainingStatus;
-  memo: Shown;
-  progress?: Shown;
-}
-
-interface Shown {
-  attention?: Attention;
-  receipt: Receipt | SongReceipt;
-}
+/** One look at what can be followed: a training, or a song. */
+export type Followable = Snapshot | SongSnapshot;
 
 export interface FollowOptions<S extends Followable = Snapshot> extends Omit<
   LooksOptions<S>,

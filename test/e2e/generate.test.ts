@@ -75,6 +75,13 @@ describe('generate', () => {
       `fix ${id} --retry --accept-second-charge`,
     );
     expect((await runCli(['fix', id, '--retry'], rig.env)).code).toBe(2);
+    const unsaid = await runCli(['fix', id], rig.env);
+    expect(unsaid.code).toBe(2);
+    const flags = [...unsaid.stderr.matchAll(/fix song-\S+ (--.*)/g)].map(([, flag]) => flag);
+    expect(flags).toEqual(['--keep-waiting', '--retry --accept-second-charge', '--give-up']);
+    const other = await runCli(['fix', id, '--drop', 'x.mp3'], rig.env);
+    expect(other.code).toBe(2);
+    expect(other.stderr).toContain('--drop does not apply to charge-unknown. What applies: --keep-waiting');
     expect(songs()).toBe(1);
     expect((await runCli(['fix', id, '--retry', '--accept-second-charge'], rig.env)).code).toBe(0);
     expect(songs()).toBe(2);
@@ -91,6 +98,22 @@ describe('generate', () => {
     expect(await terminal.code).toBe(2);
     expect(terminal.output()).toContain('Nothing was started');
     expect(rig.sandbox.report().requests.counts.generate).toBeUndefined();
+  });
+
+  it('asks on a terminal what to do where the song waits, with the price, and goes on to its files', async () => {
+    rig.sandbox.addFaults([{ on: 'generate', fault: { kind: 'failTask', reason: 'lyrics refused' } }]);
+    const { output, type, code } = onTerminal(generate('--yes'), rig.env);
+    await waitUntil('it asks', () => output().includes('What now?'));
+    expect(output()).toContain('lyrics refused');
+    expect(output()).toContain('sends it again: about 40 credits');
+    // Typing goes to the choice that begins so.
+    type('Try');
+    await waitUntil('it is chosen', () => output().includes('❯ Try again'));
+    type('\r');
+    expect(await code).toBe(0);
+    expect(output()).toContain('Taken: retry for song-failed.');
+    expect(readdirSync(folder)).toHaveLength(2);
+    expect(songs()).toBe(2);
   });
 });
 

@@ -5,21 +5,17 @@
 import { Option } from 'commander';
 import type { CorrectionAction } from '../../contract/correction.js';
 import { FLAGS } from '../../contract/fixFlags.js';
+import type { Attention } from '../../contract/progress.js';
 import { readSettings } from '../../temporal/settings.js';
 import { canAsk } from '../ask.js';
 import { collected, credits, pairOf } from '../arguments.js';
 import { defineCommand, detach, id, json, wait } from '../command.js';
 import { acceptWarnings, requireGood } from '../consent.js';
-import {
-  asFlags,
-  attentionOf,
-  nothingToFix,
-  type Replacement,
-  sendCorrection,
-  type Wish,
-} from '../correcting.js';
+import { attentionOf, nothingToFix, type Replacement, sendCorrection, type Wish } from '../correcting.js';
 import { attentionLines } from '../draw.js';
+import { songAttentionLines } from '../drawSong.js';
 import { UsageError } from '../exit.js';
+import type { Followable } from '../follow.js';
 import { type Io, Output } from '../output.js';
 import { lookAtReplacement } from '../../library/plan.js';
 import type { Connected } from '../../library/connect.js';
@@ -27,8 +23,9 @@ import type { Snapshot } from '../../library/snapshot.js';
 import type { Finding } from '../../preflight/findings.js';
 import { sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
-import { type FollowFlags, followTo } from './following.js';
-import { fixSong } from './songs.js';
+import type { FollowFlags } from './follower.js';
+import { followTo } from './following.js';
+import { followSong } from './songs.js';
 
 interface FixFlags extends FollowFlags {
   rename?: string;
@@ -112,60 +109,63 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
   });
   const found = replacements.flatMap(({ findings }) => findings);
   await requireGood(found, flags, early, io);
+  const { rename, drop, maxCredits, acceptSecondCharge } = flags;
+  const wish: Wish | undefined =
+    action === undefined
+      ? undefined
+      : {
+          action,
+          ...(rename === undefined ? {} : { name: rename }),
+          ...(flags.replace === undefined ? {} : { replacements }),
+          ...(drop === undefined ? {} : { drop }),
+          ...(maxCredits === undefined ? {} : { maxCredits }),
+          ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
+        };
   return withTraining(
     id,
     flags,
     io,
     async (connected, workflowId, output) => {
-      if (action === undefined) return whichCorrection(workflowId, connected, output, flags, io);
-      const { rename, drop, maxCredits, acceptSecondCharge } = flags;
-      const wish: Wish = {
-        action,
-        ...(rename === undefined ? {} : { name: rename }),
-        ...(flags.replace === undefined ? {} : { replacements }),
-        ...(drop === undefined ? {} : { drop }),
-        ...(maxCredits === undefined ? {} : { maxCredits }),
-        ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
-      };
-      await sendCorrection(wish, await connected.trainings.look(workflowId), connected, output, io);
+      const training = await connected.trainings.look(workflowId);
+      const linesOf = (one: Attention): string[] => attentionLines(one, training, output.canvas);
+      await answer(training, wish, linesOf, connected, output, flags, io);
       return followTo(workflowId, connected, output, flags, io);
     },
     waits,
-    (connected, workflowId, output) => {
-      if (action === undefined) throw new UsageError(SAY_ONE);
-      const { maxCredits, acceptSecondCharge } = flags;
-      const answer = {
-        action,
-        ...(maxCredits === undefined ? {} : { maxCredits }),
-        ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
-      };
-      return fixSong(connected, workflowId, output, answer, flags, io).catch((error: unknown) => {
-        if (error instanceof UsageError) throw new UsageError(asFlags(error.message));
-        throw error;
-      });
+    async (connected, workflowId, output) => {
+      const song = await connected.songs.look(workflowId);
+      const linesOf = (one: Attention): string[] => songAttentionLines(one, song, output.canvas);
+      await answer(song, wish, linesOf, connected, output, flags, io);
+      return followSong(workflowId, connected, output, flags, io);
     },
   );
 }
 
 /**
- * No correction is named: on a terminal it is asked as it is while following, else those that apply are said.
+ * Sends the correction. Where none is named and somebody is at the terminal, it is asked while following.
  *
- * @throws UsageError where nobody can be asked, or the training does not wait for a person.
+ * @param linesOf the attention as it is shown, with the answers that apply.
+ * @throws UsageError where it does not wait, where the correction does not apply, or where none is named and nobody can
+ * be asked.
  */
-async function whichCorrection(
-  workflowId: string,
+async function answer(
+  snapshot: Followable,
+  wish: Wish | undefined,
+  linesOf: (attention: Attention) => string[],
   connected: Connected,
   output: Output,
   flags: FixFlags,
   io: Io,
-): Promise<number> {
-  const snapshot = await connected.trainings.look(workflowId);
-  const attention = attentionOf(snapshot);
-  if (attention === undefined) throw new UsageError(nothingToFix(workflowId));
-  if (output.isDrawn && canAsk(io) && attention.nextTryAt === undefined && flags.detach !== true) {
-    return followTo(workflowId, connected, output, flags, io);
+): Promise<void> {
+  if (wish !== undefined) {
+    await sendCorrection(wish, snapshot, connected, output, io);
+    return;
   }
-  for (const line of attentionLines(attention, snapshot, output.canvas)) output.say(line);
+  const attention = attentionOf(snapshot);
+  if (attention === undefined) throw new UsageError(nothingToFix(snapshot.workflowId));
+  const isAsked = output.isDrawn && canAsk(io) && attention.nextTryAt === undefined && flags.detach !== true;
+  if (isAsked) return;
+  for (const line of linesOf(attention)) output.say(line);
   throw new UsageError('Say which correction: one of the commands above.');
 }
 

@@ -1,38 +1,19 @@
 /**
- * Client side: following as `train`, `watch` and `fix` do it, and the result that a training ends with.
+ * Client side: following a training as `train`, `watch` and `fix` do it, and the result that it ends with.
  */
-import { readSettings } from '../../temporal/settings.js';
-import { attachFollower } from '../../temporal/background.js';
 import { Option } from 'commander';
+import type { Connected } from '../../library/connect.js';
+import type { Snapshot } from '../../library/snapshot.js';
 import { notEmpty } from '../arguments.js';
 import { defineCommand, id, json, wait } from '../command.js';
-import { connect, type Connected } from '../../library/connect.js';
-import { canAsk } from '../ask.js';
-import { attend } from '../attention.js';
-import { attentionOf } from '../correcting.js';
-import { answerLines, receiptWords, resultLines, waitWords } from '../draw.js';
-import { CommandError, Exit, UsageError } from '../exit.js';
-import { exitOf, follow } from '../follow.js';
-import { looks, type LooksOptions } from '../../library/follow.js';
-import { endJson, type Io, JSON_VERSION, type Output, programIn, recordOf } from '../output.js';
+import { answerLines, costOf, receiptWords, resultLines } from '../draw.js';
+import { Exit, UsageError } from '../exit.js';
+import { exitOf } from '../follow.js';
+import { type Io, JSON_VERSION, type Output, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
-import type { Snapshot } from '../../library/snapshot.js';
-import { untilInterrupted } from '../interrupted.js';
-import {
-  asCalled,
-  folderOf,
-  isRunning,
-  type JsonFlag,
-  pathFrom,
-  sayIfNoWorker,
-  withTraining,
-} from './common.js';
+import { asCalled, isRunning, type JsonFlag, pathFrom, sayIfNoWorker, withTraining } from './common.js';
+import { type FollowFlags, followSubject, type Subject } from './follower.js';
 import { followSong, tellSong } from './songs.js';
-
-export interface FollowFlags extends JsonFlag {
-  detach?: boolean;
-  wait?: number;
-}
 
 export const watchCommand = defineCommand<FollowFlags, [string?]>({
   name: 'watch',
@@ -96,12 +77,12 @@ function tellTraining({ out }: ResultFlags): typeof tellResult {
 }
 
 /**
- * Follows until there is a reason to stop, and says what the reason was.
+ * Follows a training until there is a reason to stop, and says what the reason was.
  *
  * @param savePath file of `--save`; absolute.
  * @param afterDone what comes after the model id.
  */
-export async function followTo(
+export function followTo(
   workflowId: string,
   connected: Connected,
   output: Output,
@@ -110,116 +91,46 @@ export async function followTo(
   savePath?: string,
   afterDone?: (connected: Connected) => Promise<void>,
 ): Promise<number> {
-  const program = programIn(io.env);
-  const comeBack = `${program} watch ${workflowId}`;
   const saveFile = (say: (line: string) => void): SaveFile | undefined =>
     savePath === undefined ? undefined : new SaveFile(savePath, connected.worker?.keyFingerprint, say);
-  if (flags.detach === true) {
-    const seenAt = new Date().toISOString();
-    const snapshot = await connected.trainings.look(workflowId);
-    output.json(recordOf(snapshot));
-    saveFile(output.say)?.take(snapshot, seenAt);
-    sayIfNoWorker(snapshot, output);
-    output.say(`It goes on by itself. To come back: ${comeBack}`);
-    return Exit.stillRunning;
-  }
-  const settings = readSettings(io.env);
-  const release = connected.isOwn ? attachFollower(settings) : (): void => undefined;
-  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM'], () => {
-    if (output.isJson) endJson(io, true, Exit.interrupted);
-  });
-  let current = connected;
-  const view = output.follower(({ runId }) => current.uiOf(workflowId, runId));
-  // Through the view: a line written past it would break the picture in two.
-  const note = (line: string): void => {
-    view.note(asCalled(line, io));
-  };
-  const save = saveFile(note);
   let seenAt = '';
-  const until = Date.now() + (flags.wait ?? Infinity);
-  const looking = (): Omit<LooksOptions, 'note' | 'signal'> => ({
-    look: () => {
-      seenAt = new Date().toISOString();
-      return current.trainings.look(workflowId);
-    },
-    reconnect: async () => {
-      const next = await connect(settings, { purpose: 'if-state', env: io.env, say: note });
-      if (next === undefined) throw new CommandError('The state of the background server is gone.');
-      if (current !== connected) await current.close();
-      current = next;
-    },
-    isOwn: connected.isOwn,
-    isCurrent: () => current.isCurrent(),
-    waitMs: flags.wait === undefined ? undefined : Math.max(0, until - Date.now()),
-    workerCommand: `${program} worker`,
-  });
-  try {
-    for (;;) {
-      const { exit, last } = await follow({
-        ...looking(),
-        show: {
-          snapshot: (snapshot) => {
-            view.snapshot(snapshot);
-            save?.take(snapshot, seenAt);
-          },
-          note,
-        },
-        interrupted: interrupted.signal,
+  const look = ({ trainings }: Connected): Promise<Snapshot> => {
+    seenAt = new Date().toISOString();
+    return trainings.look(workflowId);
+  };
+  const training: Subject<Snapshot> = {
+    noun: 'training',
+    workflowId,
+    look,
+    view: (uiOf) => {
+      const view = output.follower(uiOf);
+      const save = saveFile((line) => {
+        view.note(asCalled(line, io));
       });
-      view.end();
-      if (exit === Exit.done) {
-        const told = await tellResult(current, workflowId, output, { onlyModelId: true });
-        await afterDone?.(current);
-        return told;
-      }
-      let end = exit;
-      if (last !== undefined && isPark(exit, last) && output.isDrawn && canAsk(io)) {
-        const attended = await attend({
-          io,
-          output,
-          snapshot: last,
-          connected: () => current,
-          // What is wrong with the connection is said when it matters: after an answer.
-          looks: (signal) => looks({ ...looking(), note: () => undefined, signal }),
-          interrupted: interrupted.signal,
-          rules: { folder: folderOf(io), allowPrivateUrls: settings.allowPrivateUrls, warn: output.say },
-        });
-        if (attended === 'answered' || attended === 'withdrawn') continue;
-        if (attended === 'interrupted') end = Exit.interrupted;
-      }
-      sayWhy(end, last, comeBack, output);
-      return end;
-    }
-  } finally {
-    view.end();
-    interrupted.dispose();
-    release();
-    if (current !== connected) await current.close();
-  }
-}
-
-/** It waits, and only for a person. */
-function isPark(exit: Exit, last: Snapshot): boolean {
-  return (exit === Exit.parked || exit === Exit.chargeUnknown) && attentionOf(last)?.nextTryAt === undefined;
-}
-
-function sayWhy(exit: Exit, last: Snapshot | undefined, comeBack: string, output: Output): void {
-  const receipt = last?.progress?.receipt ?? last?.memo.receipt;
-  const spent = receipt === undefined ? '' : ` So far: ${receiptWords(receipt)}.`;
-  const attention = last === undefined ? undefined : attentionOf(last);
-  if (exit === Exit.stillRunning || (exit === Exit.interrupted && attention === undefined)) {
-    output.say(`The training goes on.${spent} To come back: ${comeBack}`);
-  } else if (last !== undefined && attention !== undefined) {
-    // A picture that must fit has no room for them.
-    if (output.isDrawn || output.isJson)
-      for (const line of answerLines(attention, last, output.canvas)) output.say(line);
-    // Lines have them where it waits for a person only.
-    const isAnswered = output.isDrawn || output.isJson || attention.nextTryAt === undefined;
-    const next = isAnswered ? 'Answer with one of the commands above; then:' : 'To come back:';
-    output.say(`${waitWords(attention, output.canvas)}${spent} ${next} ${comeBack}`);
-  } else if (last !== undefined) {
-    output.say(`Ended: ${last.status}.${spent}`);
-  }
+      return {
+        ...view,
+        snapshot: (seen) => {
+          view.snapshot(seen);
+          save?.take(seen, seenAt);
+        },
+      };
+    },
+    leave: async (now) => {
+      const snapshot = await look(now);
+      output.json(recordOf(snapshot));
+      saveFile(output.say)?.take(snapshot, seenAt);
+      sayIfNoWorker(snapshot, output);
+    },
+    finish: async (now) => {
+      const told = await tellResult(now, workflowId, output, { onlyModelId: true });
+      await afterDone?.(now);
+      return told;
+    },
+    spentIn: ({ progress, memo }) => receiptWords((progress ?? memo).receipt),
+    costOf,
+    answerLines: (attention, snapshot) => answerLines(attention, snapshot, output.canvas),
+  };
+  return followSubject(training, connected, output, flags, io);
 }
 
 export async function tellResult(

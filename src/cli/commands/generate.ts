@@ -17,7 +17,7 @@ import { termsLines } from '../drawSong.js';
 import { InterruptedError, UsageError } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import { connectOrSay, pathFrom } from './common.js';
-import type { FollowFlags } from './following.js';
+import type { FollowFlags } from './follower.js';
 import { followSong } from './songs.js';
 
 interface GenerateFlags extends FollowFlags {

@@ -3,31 +3,30 @@
  * follows one.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CorrectionAction } from '../../contract/correction.js';
 import type { TrainedModel } from '../../contract/training.js';
-import { connect, type Connected } from '../../library/connect.js';
+import type { Connected } from '../../library/connect.js';
 import type { SongSnapshot } from '../../library/songs.js';
-import { attachFollower } from '../../temporal/background.js';
 import { readSettings } from '../../temporal/settings.js';
 import { downloadClips, type Downloaded } from '../download.js';
 import {
   downloadLine,
   downloadLines,
+  songAnswerLines,
+  songCostOf,
   songLine,
   songNews,
   songReceiptWords,
   songResultLines,
   songStatusLines,
 } from '../drawSong.js';
-import { CommandError, Exit, exitOfEnd, UsageError } from '../exit.js';
-import { exitOf, follow, type Show } from '../follow.js';
-import { endJson, type Io, JSON_VERSION, type Output, programIn } from '../output.js';
+import { CommandError, Exit, exitOfEnd } from '../exit.js';
+import { exitOf, type Show } from '../follow.js';
+import { type Io, JSON_VERSION, type Output, programIn } from '../output.js';
 import { Screen } from '../screen.js';
 import type { JsonRecord } from '../schema.js';
 import { commandOf } from '../commandLine.js';
-import { asCalled, pathFrom } from './common.js';
-import { untilInterrupted } from '../interrupted.js';
-import type { FollowFlags } from './following.js';
+import { pathFrom } from './common.js';
+import { type FollowFlags, followSubject, type Subject } from './follower.js';
 
 const LOOK_EVERY_MS = 250;
 /** Looks in a row that no worker answers. */
@@ -40,10 +39,12 @@ export function songRecord({ workflowId, runId, status, memo, progress }: SongSn
 }
 
 /**
+ * Follows a song until there is a reason to stop, and says what the reason was.
+ *
  * @param folder where the clips go when it is done; absent: they are only named.
  * @param paths whether stdout gets the paths of the files.
  */
-export async function followSong(
+export function followSong(
   workflowId: string,
   connected: Connected,
   output: Output,
@@ -51,53 +52,21 @@ export async function followSong(
   io: Io,
   { folder, paths = true }: Pick<TellSongOptions, 'folder' | 'paths'> = {},
 ): Promise<number> {
-  const program = programIn(io.env);
-  const comeBack = `${program} watch ${workflowId}`;
-  if (flags.detach === true) {
-    output.json(songRecord(await connected.songs.look(workflowId)));
-    output.data(workflowId);
-    output.say(`It goes on by itself. To come back: ${comeBack}`);
-    return Exit.stillRunning;
-  }
-  const settings = readSettings(io.env);
-  const release = connected.isOwn ? attachFollower(settings) : (): void => undefined;
-  const interrupted = untilInterrupted(['SIGINT', 'SIGTERM'], () => {
-    if (output.isJson) endJson(io, true, Exit.interrupted);
-  });
-  let current = connected;
-  const show = viewOf(output, io, ({ runId }) => current.uiOf(workflowId, runId));
-  try {
-    const { exit, last } = await follow<SongSnapshot>({
-      look: () => current.songs.look(workflowId),
-      reconnect: async () => {
-        const say = (line: string): void => {
-          show.note(asCalled(line, io));
-        };
-        const next = await connect(settings, { purpose: 'if-state', env: io.env, say });
-        if (next === undefined) throw new CommandError('The state of the background server is gone.');
-        if (current !== connected) await current.close();
-        current = next;
-      },
-      isOwn: connected.isOwn,
-      isCurrent: () => current.isCurrent(),
-      show,
-      interrupted: interrupted.signal,
-      waitMs: flags.wait,
-      noun: 'song',
-      workerCommand: `${program} worker`,
-    });
-    show.end();
-    if (exit === Exit.done) {
-      return await tellSong(current, workflowId, output, io, { folder, paths, signal: interrupted.signal });
-    }
-    sayWhy(exit, last, comeBack, output);
-    return exit;
-  } finally {
-    show.end();
-    interrupted.dispose();
-    release();
-    if (current !== connected) await current.close();
-  }
+  const song: Subject<SongSnapshot> = {
+    noun: 'song',
+    workflowId,
+    look: ({ songs }) => songs.look(workflowId),
+    view: (uiOf) => viewOf(output, io, uiOf),
+    leave: async ({ songs }) => {
+      output.json(songRecord(await songs.look(workflowId)));
+      output.data(workflowId);
+    },
+    finish: (now, signal) => tellSong(now, workflowId, output, io, { folder, paths, signal }),
+    spentIn: ({ progress, memo }) => songReceiptWords((progress ?? memo).receipt),
+    costOf: songCostOf,
+    answerLines: (attention, snapshot) => songAnswerLines(attention, snapshot, output.canvas),
+  };
+  return followSubject(song, connected, output, flags, io);
 }
 
 /** A line for each change, with the time below it on a terminal; or a record. */
@@ -124,7 +93,7 @@ function viewOf(
       } else {
         const ui = uiOf(seen);
         if (before === undefined && ui !== undefined) say(ui);
-        for (const line of songNews(before, seen, output.canvas)) say(line);
+        for (const line of songNews(before, seen, output.canvas, output.isDrawn)) say(line);
         if (output.isDrawn && seen.status === 'running') {
           screen.draw([songLine(seen, Date.now(), output.canvas)]);
         }
@@ -143,18 +112,6 @@ function viewOf(
       screen.release();
     },
   };
-}
-
-function sayWhy(exit: Exit, last: SongSnapshot | undefined, comeBack: string, output: Output): void {
-  const receipt = last?.progress?.receipt ?? last?.memo.receipt;
-  const spent = receipt === undefined ? '' : ` So far: ${songReceiptWords(receipt)}.`;
-  if (exit === Exit.interrupted || exit === Exit.stillRunning) {
-    output.say(`The song goes on.${spent} To come back: ${comeBack}`);
-  } else if (last?.status === 'running') {
-    output.say(`It waits for you.${spent} Answer with one of the commands above; then: ${comeBack}`);
-  } else if (last !== undefined) {
-    output.say(`Ended: ${last.status}.${spent}`);
-  }
 }
 
 export interface TellSongOptions {
@@ -243,25 +200,6 @@ export async function songStatus(
     );
   }
   return exitStatus ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
-}
-
-/** Answers a song that waits, then follows it. */
-export async function fixSong(
-  connected: Connected,
-  workflowId: string,
-  output: Output,
-  answer: { action: CorrectionAction; maxCredits?: number; acceptSecondCharge?: boolean },
-  flags: FollowFlags,
-  io: Io,
-): Promise<number> {
-  const { memo, progress, status } = await connected.songs.look(workflowId);
-  const attention = progress === undefined ? memo.attention : progress.attention;
-  if (status !== 'running' || attention === undefined) {
-    throw new UsageError(`${workflowId} does not wait for anybody: nothing to fix.`);
-  }
-  await connected.trainings.correct(workflowId, { attentionId: attention.id, ...answer });
-  output.say(`Taken: ${answer.action} for ${attention.kind}.`);
-  return followSong(workflowId, connected, output, flags, io);
 }
 
 export async function cancelSong(

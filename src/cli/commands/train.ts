@@ -34,7 +34,8 @@ import { readSaveFile, SaveFile } from '../saveFile.js';
 import { requireStaging } from '../stagingSetup.js';
 import { localUpload, type Wish, type WishFlags, wishOf, wishOptions, withKnownSession } from '../wish.js';
 import { connectOrSay, pathFrom, saying, stagingRules } from './common.js';
-import { type FollowFlags, followTo, tellResult } from './following.js';
+import type { FollowFlags } from './follower.js';
+import { followTo, tellResult } from './following.js';
 import { afterModel } from './songs.js';
 
 interface TrainFlags extends FollowFlags, WishFlags, ConsentFlags {
