@@ -180,7 +180,7 @@ export function statusLine(snapshot: Snapshot, now: number): string {
   const total = progress?.files.length ?? memo.fileTotal;
   const files =
     outage !== undefined
-      ? `: Mountsea does not answer, ${triesWords(outage).toLowerCase()}`
+      ? `: no usable answer from Mountsea, ${triesWords(outage).toLowerCase()}`
       : phase === 'training'
         ? ''
         : `: ${countWords(counts, total)}`;
@@ -192,7 +192,7 @@ function outageLines(outage: Outage | undefined, canvas: Canvas): string[] {
   if (outage === undefined) return [];
   const paint = createColors(canvas.isColored);
   return [
-    paint.yellow(cutEnd(`Mountsea does not answer. ${triesWords(outage)}.`, canvas.width)),
+    paint.yellow(cutEnd(`No usable answer from Mountsea. ${triesWords(outage)}.`, canvas.width)),
     cutEnd(`  ${printable(outage.why)}`, canvas.width),
   ];
 }

@@ -107,6 +107,8 @@ export interface CloseTraining extends Asker {
   rows: SeenRow[];
   /** When the training was first seen to have ended; a row that was seen before it appeared early. */
   endSeenAt?: number;
+  /** How soon its session showed the create; absent where no look told. */
+  session?: SessionTiming;
   /** Dearest upload seen in the ledger, credits. */
   uploadCredits?: number;
   /** How far Mountsea's clock may be from ours, and how long after a send it may be booked, ms. */
@@ -159,6 +161,8 @@ export interface AccountFacts {
   /** False: there were more accepted creates since then than are kept. */
   isComplete: boolean;
   charges: ChargeTiming;
+  /** Absent where no training has taught it. */
+  sessions?: SessionsTiming;
   /** The last trainings, newest last, ms. */
   trainingsMs: number[];
   /** The last uploads, newest last, ms; absent where none was seen. */
@@ -173,6 +177,22 @@ export interface ChargeTiming {
   longestMs?: number;
   /** An accepted create of this origin had its row before its training ended. */
   areEarly: boolean;
+}
+
+/** How an accepted create showed in the status of its session, which was an unknown task before. */
+export interface SessionTiming {
+  /** The session showed the create before its end. */
+  hasShown: boolean;
+  /** The session was seen to be still unknown so long after create was accepted, ms; 0 where it never was. */
+  silentMs: number;
+}
+
+/** What the last trainings of this origin taught of the status of sessions. */
+export interface SessionsTiming {
+  /** Each of them was shown by its session while it trained. */
+  areTelling: boolean;
+  /** Longest time for which a session was seen to be silent about an accepted create, ms. */
+  longestSilentMs: number;
 }
 
 /** What is known before anything was learned, or where the account workflow does not exist yet. */

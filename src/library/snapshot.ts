@@ -87,7 +87,7 @@ const UNANSWERED: readonly unknown[] = [
 ];
 
 /**
- * With the tries of a request that Mountsea does not answer: Temporal makes them, and the training itself sees none of
+ * With the tries of a request that Mountsea gives no usable answer to: Temporal makes them, and the training itself sees none of
  * them. Of several requests the one that was tried most often.
  */
 export function withPending(snapshot: Snapshot, pending: readonly Pending[]): Snapshot {

@@ -61,8 +61,8 @@ export function graceEnd({
   return Math.max(...doubts.map(({ sentBy }) => sentBy)) + graceOf(account, times);
 }
 
-function graceOf({ charges }: CreateQuestion['account'], { graceMs }: JudgementTimes): number {
-  return Math.max(graceMs, 3 * (charges.longestMs ?? 0));
+function graceOf({ charges, sessions }: CreateQuestion['account'], { graceMs }: JudgementTimes): number {
+  return Math.max(graceMs, 3 * (charges.longestMs ?? 0), 3 * (sessions?.longestSilentMs ?? 0));
 }
 
 export function judgeCreate(question: CreateQuestion): CreateVerdict {
@@ -94,6 +94,21 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
   }
   if (ledger.kind === 'busy') {
     const { lateSince = over } = question;
+    // One look may have met an old answer, and after a sleep it is the only one.
+    const isSeenTwice = question.lateSince !== undefined && look.at > question.lateSince;
+    if (
+      ledger.areRowsExplained &&
+      isSeenTwice &&
+      question.account.sessions?.areTelling === true &&
+      isNeverCreated(look.status, first.baseline?.status)
+    ) {
+      const told =
+        'the sessions of the last creates all showed them while they trained, and this one shows none';
+      return {
+        kind: 'not-accepted',
+        evidence: [...evidence, 'the creates of others explain every row', told, 'the grace is over'],
+      };
+    }
     // What becomes of other creates is told by their own rows and sessions, in a grace of theirs. While one comes after
     // the other there is always one whose row may be either, so it takes a quiet moment, too.
     const patience = ledger.isByOthers ? 2 * graceOf(question.account, times) : times.patienceMs;
@@ -182,6 +197,11 @@ function acceptedElsewhere(
   return other && `the training ${other.workflowId} had a create of this session accepted`;
 }
 
+/** Whether a status says by its word that a create is under way. In any case of letters. */
+export function isWordOfCreate(word: string): boolean {
+  return WORDS_OF_A_CREATE.has(word.toLowerCase());
+}
+
 /** The session has, or is about to get, a model: nothing is to be sent. */
 export function isUnderCreate({ word, models }: SessionStatus): boolean {
   return models.length > 0 || WORDS_OF_A_CREATE.has(word);
@@ -217,8 +237,11 @@ export type LedgerOpinion =
   | { kind: 'accepted'; says: string; amount: number; rowId?: string }
   /** It is whole, charges show early, and none is ours. */
   | { kind: 'clear'; says: string }
-  /** It may be clear a moment later; `isByOthers`: once it is known what became of other creates. */
-  | { kind: 'busy'; says: string; isByOthers: boolean }
+  /**
+   * It may be clear a moment later; `isByOthers`: once it is known what became of other creates. `areRowsExplained`:
+   * accepted creates of others explain every row, though one of those may be ours and their own still on its way.
+   */
+  | { kind: 'busy'; says: string; isByOthers: boolean; areRowsExplained: boolean }
   | { kind: 'silent'; says: string };
 
 interface OtherCreate extends Explainer {
@@ -256,6 +279,7 @@ export function judgeLedger(question: LedgerQuestion, first: Doubt): LedgerOpini
     kind: 'busy',
     says: `${count}, but ${but}`,
     isByOthers,
+    areRowsExplained: isByOthers,
   });
   if (first.baseline !== undefined && first.baseline.ledger === undefined) {
     return silent('billing did not answer before the send');
@@ -332,6 +356,7 @@ function judgeUnexplained(
       kind: 'busy',
       says: `${says}, but it may be that of ${doubtful.length} other doubtful create(s)`,
       isByOthers: true,
+      areRowsExplained: false,
     };
   }
   const notOurs = charges.filter((one) => !isOurs(one));

@@ -15,6 +15,7 @@ import type {
   ReportSend,
   RequestSend,
   SendAnswer,
+  SessionTiming,
 } from '../contract/account.js';
 import type { CreateRow } from '../contract/money.js';
 import { type Explainer, fits, matchRows } from '../money/ledger.js';
@@ -68,6 +69,8 @@ export interface AccountState {
   trainingsMs: number[];
   /** The last uploads, newest last, ms. */
   uploadsMs?: number[];
+  /** How the last sessions showed their creates, newest last. */
+  sessions?: SessionTiming[];
 }
 
 /** Sizes that keep the state under a few hundred kB. */
@@ -203,7 +206,7 @@ export class AccountBook {
 
   /** A training has ended: learns from it, and says which rows are its own. */
   close(end: CloseTraining, now: number): ClosedTraining {
-    const { workflowId, keyFingerprint, trainingMs, uploadsMs = [], rows, uploadCredits } = end;
+    const { workflowId, keyFingerprint, trainingMs, uploadsMs = [], session, rows, uploadCredits } = end;
     const key = this.#key(keyFingerprint, now);
     const owner = this.state.owners[workflowId];
     if (owner !== undefined && !owner.isClosed) {
@@ -212,6 +215,9 @@ export class AccountBook {
       if (trainingMs !== undefined) this.state.trainingsMs.push(trainingMs);
       this.state.trainingsMs.splice(0, this.state.trainingsMs.length - DURATIONS_KEPT);
       this.state.uploadsMs = [...(this.state.uploadsMs ?? []), ...uploadsMs].slice(-DURATIONS_KEPT);
+      if (session !== undefined) {
+        this.state.sessions = [...(this.state.sessions ?? []), session].slice(-DURATIONS_KEPT);
+      }
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
     const own = key.accepted.filter((create) => create.workflowId === workflowId);
@@ -249,6 +255,7 @@ export class AccountBook {
   facts({ workflowId, keyFingerprint, since }: AccountQuestion): AccountFacts {
     const owner = this.state.owners[workflowId];
     const key = this.state.keys[keyFingerprint];
+    const { sessions } = this.state;
     const charges: ChargeTiming = {
       areEarly: this.state.areChargesEarly,
       ...(key?.longestChargeMs === undefined ? {} : { longestMs: key.longestChargeMs }),
@@ -263,6 +270,14 @@ export class AccountBook {
       inDoubt: this.#openCreates(keyFingerprint, since),
       isComplete: since > (key?.forgottenBefore ?? this.#unknownBefore(Infinity)),
       charges,
+      ...(sessions === undefined
+        ? {}
+        : {
+            sessions: {
+              areTelling: sessions.every(({ hasShown }) => hasShown),
+              longestSilentMs: Math.max(...sessions.map(({ silentMs }) => silentMs)),
+            },
+          }),
       trainingsMs: this.state.trainingsMs,
       ...(this.state.uploadsMs === undefined ? {} : { uploadsMs: this.state.uploadsMs }),
       ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),

@@ -3,13 +3,16 @@
  * its `--save` file, and what the ledger shows of it. None of it decides to spend.
  */
 import { ActivityFailure, CancellationScope } from '@temporalio/workflow';
-import type { SeenRow } from '../contract/account.js';
+import type { TaskOutcome } from '../activities/checkTasks.js';
+import type { SeenRow, SessionTiming } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType, ActivityFailureType } from '../contract/failures.js';
 import type { LedgerLook } from '../contract/money.js';
 import { applyClosed } from '../money/receipt.js';
+import { isWordOfCreate } from '../money/verdict.js';
 import { provenFailure } from './failures.js';
 import type { Parking } from './parking.js';
+import { optional } from './execution.js';
 import type { Run } from './run.js';
 import { judgementTimes } from './schedule.js';
 
@@ -81,11 +84,12 @@ export async function keepSaveFile(run: Run): Promise<void> {
   }
 }
 
-/** What the ledger showed of this training, collected from look to look. */
+/** What ledger and session showed of this training's create, collected from look to look. */
 export class ChargeWatch {
   readonly #run: Run;
   readonly #rows = new Map<string, SeenRow>();
   #look: LedgerLook | undefined;
+  #session: SessionTiming | undefined;
 
   constructor(run: Run) {
     this.#run = run;
@@ -97,6 +101,16 @@ export class ChargeWatch {
     if (newest === undefined) return false;
     const from = Date.parse(newest.sentAt) - judgementTimes(this.#run).skewMs;
     return [...this.#rows.values()].some(({ at, amount }) => amount > 0 && at >= from);
+  }
+
+  /** A look at a session that was unknown before its create was accepted. An end tells nothing: it shows late or early. */
+  takeSession(outcome: TaskOutcome): void {
+    const { acceptedAt } = this.#run;
+    if (outcome.kind !== 'pending' || acceptedAt === undefined || this.#session?.hasShown === true) return;
+    if (isWordOfCreate(outcome.status)) this.#session = { silentMs: 0, ...this.#session, hasShown: true };
+    else if (outcome.status === NOT_FOUND) {
+      this.#session = { hasShown: false, silentMs: Date.now() - Date.parse(acceptedAt) };
+    }
   }
 
   async look(): Promise<void> {
@@ -158,6 +172,7 @@ export class ChargeWatch {
       uploadsMs: run.uploadsMs.map((ms) => ms / run.scale),
       rows: [...this.#rows.values()],
       endSeenAt,
+      ...optional('session', this.#session),
       ...(dearest > 0 ? { uploadCredits: dearest } : {}),
       skewMs,
       bookingMs,
@@ -168,6 +183,8 @@ export class ChargeWatch {
   }
 }
 
+/** What `checkTasks` calls a task that the API does not know. */
+const NOT_FOUND = 'not found';
 /** First looks at the ledger after an accepted create. */
 const EARLY_LOOKS_MS = [8_000, 20_000, 40_000];
 

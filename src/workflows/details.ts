@@ -69,7 +69,7 @@ function outageLines(outage: Outage | undefined): string[] {
   if (outage === undefined) return [];
   const { since, request, why } = outage;
   return [
-    `**Mountsea does not answer** since ${since} (${plain(request)}: ${plain(why)}).`,
+    `**No usable answer from Mountsea** since ${since} (${plain(request)}: ${plain(why)}).`,
     'It is asked again at most a minute apart, and nothing is lost. Pending Activities shows which try it is and when the next one is.',
     '',
   ];

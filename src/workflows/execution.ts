@@ -71,7 +71,7 @@ export abstract class Execution<P extends string = string, F extends object = ob
   readonly lasting = new Set<string>();
   readonly startedAt = now();
   nextCheckAt: string | undefined;
-  /** Requests that Mountsea does not answer, oldest first. */
+  /** Requests that Mountsea gives no usable answer to, oldest first. */
   readonly #outages: Outage[] = [];
   #phase: P;
   #phaseSince = now();
@@ -215,7 +215,7 @@ export abstract class Execution<P extends string = string, F extends object = ob
 
   #noteOutage(outage: Outage): (isAnswered: boolean) => void {
     if (this.#outages.length === 0) {
-      this.tell(`Mountsea does not answer (${outage.why}); it is asked again, at most a minute apart.`);
+      this.tell(`No usable answer from Mountsea (${outage.why}); it is asked again, at most a minute apart.`);
     }
     this.#outages.push(outage);
     this.show();

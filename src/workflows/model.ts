@@ -28,6 +28,7 @@ export type TrainingEnd =
 
 /**
  * @param before what the session showed before create.
+ * @param onLook gets what each look at the task tells.
  * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
  */
 export async function awaitModel(
@@ -35,13 +36,15 @@ export async function awaitModel(
   poller: Poller,
   parking: Parking,
   before: SessionStatus | undefined,
+  onLook: (outcome: TaskOutcome) => void = () => undefined,
 ): Promise<TrainingEnd> {
   for (let old = before; ;) {
     const since = Date.now();
     const known = old;
-    const watch = poller.watch('training', run.createTaskId ?? run.session.sessionId, (outcome) =>
-      judgeTraining(outcome, run.name, known, Date.now() - since > run.ms(STALE_MS)),
-    );
+    const watch = poller.watch('training', run.createTaskId ?? run.session.sessionId, (outcome) => {
+      onLook(outcome);
+      return judgeTraining(outcome, run.name, known, Date.now() - since > run.ms(STALE_MS));
+    });
     let settled;
     try {
       settled = await untilSettled(run, parking, watch, () => overduePark(run, watch));

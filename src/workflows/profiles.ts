@@ -231,7 +231,7 @@ interface Backoff {
   maximumAttempts: number;
 }
 
-/** Profiles of requests that Temporal repeats without limit, for as long as Mountsea does not answer. */
+/** Profiles of requests that Temporal repeats without limit, for as long as Mountsea gives no usable answer. */
 const ASKS_MOUNTSEA = new Set<string>(['prepare', 'upload', 'check', 'witnesses']);
 
 /**
@@ -257,7 +257,7 @@ async function carried<T>(
     const end = noteOutage({ since, request, why, tries: QUIET_TRIES, nextTryAt });
     let isAnswered = true;
     try {
-      await sleep(wait, { summary: `Mountsea does not answer: ${request}`.slice(0, SUMMARY_LENGTH) });
+      await sleep(wait, { summary: `no usable answer from Mountsea: ${request}`.slice(0, SUMMARY_LENGTH) });
       return await send({ ...retry, initialInterval: wait });
     } catch (late) {
       isAnswered = !isCancellation(late);

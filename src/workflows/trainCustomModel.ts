@@ -18,6 +18,7 @@ import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType } from '../contract/failures.js';
 import { GENERATE_SONG_WORKFLOW, type GenerateSongInput, songIdOf } from '../contract/song.js';
 import type { TrainCustomModelInput, TrainedModel } from '../contract/training.js';
+import { UNKNOWN_TASK } from '../money/verdict.js';
 import { applyCorrection, ChargeWatch, closeBooks, keepRecord, openSession } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
 import { Creates } from './create.js';
@@ -109,6 +110,7 @@ async function train(
 ): ReturnType<typeof awaitModel> {
   run.createTaskId ??= run.session.sessionId;
   run.enter('training', `Mountsea trains; task ${run.createTaskId}.`);
+  const wasUnknown = run.createTaskId === run.session.sessionId && creates.before?.word === UNKNOWN_TASK;
   let hasEnded = false;
   charges
     .lookUntilSeen(() => hasEnded)
@@ -116,7 +118,10 @@ async function train(
       if (!isCancellation(error)) run.fail(error);
     });
   try {
-    return await awaitModel(run, poller, parking, creates.before);
+    return await awaitModel(run, poller, parking, creates.before, (outcome) => {
+      // A task of its own, or a session that showed something before, does not tell how soon a create shows.
+      if (wasUnknown) charges.takeSession(outcome);
+    });
   } finally {
     hasEnded = true;
   }

@@ -160,7 +160,7 @@ function judge(subject: Subject, truth: Truth): Finding[] {
     ...chargesOf(truth, allowance),
     ...sessionsOf(truth, allowance),
     ...endOf(subject, truth),
-    ...(subject.isTerminated || subject.end.kind === 'stuck' ? [] : receiptsOf(subject, truth)),
+    ...(subject.end.kind === 'stuck' ? [] : receiptsOf(subject, truth)),
     ...unknownsOf(subject).flatMap(({ reason }): Finding[] =>
       isSilence(reason) ? [] : [['unknown without a silent witness', reason]],
     ),
@@ -228,7 +228,8 @@ function receiptsOf(subject: Subject, truth: Truth): Finding[] {
     if (subject.resets === 0) findings.push(...uploadsAgainst(truth, receipt, name));
   };
   if (end.kind === 'done') look('the result', end.result.receipt);
-  else look('the memo', shown);
+  // What was terminated could not bring its memo up to date; its record was, by whoever looked.
+  else if (!subject.isTerminated) look('the memo', shown);
   look('the record', recorded);
   const last = lastReceipt(subject);
   if (last === undefined && truth.creates.length > 0) {

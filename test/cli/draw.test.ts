@@ -404,14 +404,14 @@ it('a clock counts hours only when there are any', () => {
 });
 
 describe('an outage', () => {
-  it('says that Mountsea does not answer, which try it is, when the next one is, and why, instead of the next check', () => {
+  it('says that Mountsea gives no usable answer, which try it is, when the next one is, and why, instead of the next check', () => {
     const outage = { since: START, request: 'look at 1 task', why: 'the connection was refused', tries: 6 };
     const shown = (more: object): string =>
       picture(snapshotOf([], { nextCheckAt: START, outage: { ...outage, ...more } }), NOW, canvas(100)).join(
         '\n',
       );
     expect(shown({ nextTryAt: START })).toMatch(
-      /Mountsea does not answer\. Try 7 is at \d\d:\d\d:\d\d\.\n {2}the connection was refused/,
+      /No usable answer from Mountsea\. Try 7 is at \d\d:\d\d:\d\d\.\n {2}the connection was refused/,
     );
     expect(shown({})).toContain('Try 7 is under way');
     expect(shown({})).not.toContain('next check');

@@ -171,7 +171,7 @@ function iso(at: number): string {
 
 /** What the account workflow knows at a time: every other create of the key, from its grant on. */
 function accountAt(history: History, now: number): AccountFacts {
-  const { others, isExperienced, chargeAt, lagMs } = history;
+  const { others, isExperienced, chargeAt, lagMs, during } = history;
   const known = others.map((other, index) => ({ ...other, workflowId: `other-${index}` }));
   const common = ({ workflowId, sentAt }: { workflowId: string; sentAt: number }) => ({
     workflowId,
@@ -196,6 +196,7 @@ function accountAt(history: History, now: number): AccountFacts {
       areEarly: isExperienced && chargeAt !== 'completion' && lagMs < MINUTE,
       ...(isExperienced ? { longestMs: lagMs } : {}),
     },
+    ...(isExperienced ? { sessions: { areTelling: during === 'live', longestSilentMs: 0 } } : {}),
     trainingsMs: [],
   };
 }

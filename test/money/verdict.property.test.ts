@@ -19,8 +19,11 @@ const RUNS = { numRuns: 400 };
 /** The verdict that ends the asking, and when it was given. */
 function ending(history: History): { kind: CreateVerdict['kind']; at: number; evidence: string[] } {
   let last: CreateVerdict = { kind: 'wait', evidence: [] };
+  let lateSince: number | undefined;
   for (const at of looksAfter(history.openMs)) {
-    last = judgeCreate(questionAt(history, at));
+    const question = questionAt(history, at);
+    if (at > graceEnd(question)) lateSince ??= at;
+    last = judgeCreate({ ...question, ...(lateSince === undefined ? {} : { lateSince }) });
     if (last.kind === 'accepted' || last.kind === 'not-accepted') return { ...last, at };
   }
   return { ...last, at: Infinity };
@@ -144,6 +147,50 @@ describe('a verdict that the witnesses allow is given', () => {
   });
 });
 
+describe('while others create without a pause', () => {
+  /** One create after the other, so that there is always one whose row may still be on its way. */
+  const bustle = fc
+    .record({ gap: fc.integer({ min: 30, max: 60 }), history: alone })
+    .map(({ gap, history }): History => ({
+      ...history,
+      landsAfterMs: undefined,
+      before: '404',
+      chargeAt: history.chargeAt === 'completion' ? 'send' : history.chargeAt,
+      lagMs: 0,
+      isExperienced: true,
+      isBillingUp: { before: true, after: true },
+      others: Array.from({ length: Math.ceil((150 * 60) / gap) }, (_, index) => ({
+        sentAt: SENT_AT - 20 * MINUTE + index * gap * SECOND,
+        answerMs: SECOND,
+        outcome: 'accepted' as const,
+        trainingMs: 3 * MINUTE,
+      })),
+      topUps: [],
+    }));
+
+  it('"not accepted" is said soon after the grace, since sessions were seen to tell', () => {
+    fc.assert(
+      fc.property(bustle, (history) => {
+        const { kind, at } = ending({ ...history, during: 'live' });
+        expect(kind).toBe('not-accepted');
+        expect(at - SENT_AT - history.openMs).toBeLessThan(18 * MINUTE);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('it is not said where sessions were seen to be silent, and where a row is left over', () => {
+    fc.assert(
+      fc.property(bustle, (history) => {
+        expect(ending({ ...history, during: 'unchanged' }).kind).toBe('cannot-tell');
+        const hidden = { ...history, before: '404' as const, during: 'unchanged' as const, landsAfterMs: 0 };
+        expect(ending({ ...hidden, trainingMs: Infinity }).kind).not.toBe('not-accepted');
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
 describe('"not accepted" needs every one of its proofs', () => {
   const base: History = {
     landsAfterMs: undefined,
@@ -228,6 +275,23 @@ describe('"not accepted" needs every one of its proofs', () => {
   it.each(Object.keys(spoil))('not without %s', (name) => {
     const question = spoil[name]?.(questionAt(base, late)) ?? questionAt(base, late);
     expect(judgeCreate(question).kind).not.toBe('not-accepted');
+  });
+
+  it('a session that shows nothing makes up for rows that could hide ours, where sessions were seen to tell', () => {
+    const hide = spoil['rows of those creates that could hide ours'];
+    const question = hide?.(questionAt(base, late)) ?? questionAt(base, late);
+    const lateSince = question.look.at - MINUTE;
+    const judge = (change: Partial<CreateQuestion>): string =>
+      judgeCreate({ ...question, lateSince, ...change }).kind;
+    const { account } = question;
+    expect(judge({})).toBe('not-accepted');
+    expect(judge({ lateSince: question.look.at })).not.toBe('not-accepted');
+    const silent = { areTelling: false, longestSilentMs: 0 };
+    expect(judge({ account: { ...account, sessions: silent } })).not.toBe('not-accepted');
+    const slow = { areTelling: true, longestSilentMs: 7 * MINUTE };
+    expect(judge({ account: { ...account, sessions: slow } })).toBe('wait');
+    const { sessions: _, ...untaught } = account;
+    expect(judge({ account: untaught })).not.toBe('not-accepted');
   });
 
   it('nor with any of them missing on top of another', () => {

@@ -2,7 +2,7 @@
  * The steps of `src/workflows/create.ts` without Temporal: the same rules (verdict, account book, classification,
  * schedule) in the same order, over a virtual service.
  */
-import { FIRST_DECISION, type SeenRow } from '../../src/contract/account.js';
+import { FIRST_DECISION, type SeenRow, type SessionTiming } from '../../src/contract/account.js';
 import { ActivityFailureType } from '../../src/contract/failures.js';
 import { CREATE_CREDITS, type CreateAttempt, type Receipt } from '../../src/contract/training.js';
 import { applyClosed, createReceipt } from '../../src/money/receipt.js';
@@ -10,9 +10,11 @@ import {
   type Doubt,
   graceEnd,
   isUnderCreate,
+  isWordOfCreate,
   judgeCreate,
   ledgerSince,
   shownBySession,
+  UNKNOWN_TASK,
 } from '../../src/money/verdict.js';
 import type { AccountBook } from '../../src/workflows/accountBook.js';
 import { gapAfter, judgementTimes, reconcileGapAfter } from '../../src/workflows/schedule.js';
@@ -120,6 +122,7 @@ export class VirtualTraining {
       [...rows.values()].some(({ at, amount }) => amount > 0 && at >= begunAt - TIMES.skewMs);
     const looks = [...CHARGE_LOOKS_MS];
     let ledgerAt = begunAt + (looks.shift() ?? 0);
+    let session: SessionTiming | undefined;
     let statusAt = begunAt + gapAfter('training', 0, 0.5);
     for (;;) {
       await this.#service.pass(Math.min(ledgerAt, statusAt) - Date.now());
@@ -128,7 +131,10 @@ export class VirtualTraining {
         ledgerAt = hasSeen() ? Infinity : ledgerAt + (looks.shift() ?? Infinity);
       }
       if (Date.now() < statusAt) continue;
-      if ((await this.#service.status(sessionId)).models.length > 0) break;
+      const { word, models } = await this.#service.status(sessionId);
+      if (models.length > 0) break;
+      if (isWordOfCreate(word)) session = { silentMs: 0, ...session, hasShown: true };
+      else if (word === UNKNOWN_TASK) session = { hasShown: false, silentMs: Date.now() - begunAt };
       statusAt = Date.now() + gapAfter('training', Date.now() - begunAt, 0.5);
     }
     const endSeenAt = Date.now();
@@ -140,6 +146,7 @@ export class VirtualTraining {
         trainingMs: endSeenAt - begunAt,
         rows: [...rows.values()],
         endSeenAt,
+        ...(session === undefined ? {} : { session }),
         skewMs: TIMES.skewMs,
         bookingMs: TIMES.bookingMs,
       },
@@ -204,6 +211,7 @@ export class VirtualTraining {
     const { person } = this.#plan;
     const since = Date.now();
     const anchor = this.#doubts[0]?.baseline?.ledger?.balance;
+    let lateSince: number | undefined;
     for (;;) {
       const look = await this.#look(anchor);
       const account = this.#book.facts({
@@ -219,7 +227,8 @@ export class VirtualTraining {
         sessionId: this.#session.sessionId,
         times: TIMES,
       };
-      const { kind } = judgeCreate(question);
+      if (look.at > graceEnd(question)) lateSince ??= look.at;
+      const { kind } = judgeCreate({ ...question, ...(lateSince === undefined ? {} : { lateSince }) });
       if (kind === 'accepted' || kind === 'not-accepted') return this.#resolved(kind);
       if (person === 'resends at once' && this.sends === 1) return 'resend';
       const end = graceEnd(question);

@@ -108,3 +108,26 @@ it('the account remembers what the last uploads took, once for each training', (
   close(book, SENT_AT, { workflowId: 'two', uploadsMs: Array.from({ length: 40 }, () => 5_000) });
   expect(uploadsOf()).toEqual(Array.from({ length: 40 }, () => 5_000));
 });
+
+it('sessions are known to tell once one has shown its create, and no more once one has not', () => {
+  const book = bookOf();
+  const sessions = (): unknown => book.facts({ workflowId: 'one', keyFingerprint: KEY, since: 0 }).sessions;
+  expect(sessions()).toBeUndefined();
+  close(book, SENT_AT + 3 * MINUTE, { session: { hasShown: true, silentMs: 4_000 } });
+  expect(sessions()).toEqual({ areTelling: true, longestSilentMs: 4_000 });
+  accept(book, 'two', SENT_AT);
+  close(book, SENT_AT + 4 * MINUTE, {
+    workflowId: 'two',
+    session: { hasShown: false, silentMs: 3 * MINUTE },
+  });
+  expect(sessions()).toEqual({ areTelling: false, longestSilentMs: 3 * MINUTE });
+  for (let next = 0; next < 40; next += 1) {
+    accept(book, `later-${next}`, SENT_AT);
+    close(book, SENT_AT + 5 * MINUTE, {
+      workflowId: `later-${next}`,
+      session: { hasShown: true, silentMs: 0 },
+    });
+  }
+  // What was learned is of the last 40.
+  expect(sessions()).toEqual({ areTelling: true, longestSilentMs: 0 });
+});

@@ -355,7 +355,7 @@ describe('waiting for the model', () => {
     const { memo, progress } = await tries('it is asked on and on', 8);
     expect(await looksIn(training)).toBe(inHistory);
     expect(memo.outage).toMatchObject({ request: 'look at 1 task' });
-    expect(progress?.timeline.at(-1)?.text).toContain('Mountsea does not answer');
+    expect(progress?.timeline.at(-1)?.text).toContain('No usable answer from Mountsea');
     await rig.sandbox.setDown(false);
     release();
     const result = await training.handle.result();
