@@ -82,7 +82,11 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     applyClosed(attempts, closed);
     const account = await askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
     const look = { at: ledger.at, ledger };
-    for (const attempt of attempts) settleDoubt(attempt, { look, account, workflowId, times });
+    for (const attempt of attempts) {
+      if (attempt.verdict !== 'unknown') continue;
+      settleDoubt(attempt, { look, account, workflowId, times });
+      await tellAccount(record, attempt);
+    }
     const latest = Date.parse(newest.sentBy ?? newest.sentAt) + times.bookingMs + times.skewMs;
     const ids = ledger.creates.filter(({ at }) => at <= latest).map(({ id }) => id);
     return {
@@ -96,10 +100,11 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
    * Told to the account workflow, it also leaves the creates of others one doubt less. Changes the attempt.
    */
   async function askSession(
-    { sessionId, keyFingerprint, workflowId }: TrainingRecord,
+    record: TrainingRecord,
     attempts: CreateAttempt[],
     times: JudgementTimes,
   ): Promise<void> {
+    const { sessionId, keyFingerprint, workflowId } = record;
     const newest = attempts.at(-1);
     if (newest?.verdict !== 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
     // Somebody who went on with the session has creates of his own there.
@@ -118,19 +123,28 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const sentAt = Date.parse(newest.sentAt);
     const shown = shownOfSend(status, sentAt, attempts.length > 1, times);
     if (shown === undefined) return;
+    newest.verdict = 'charged';
+    newest.credits = CREATE_CREDITS;
+    newest.provisional = true;
+    newest.evidence = [shown, `${CREATE_CREDITS} credits is the documented price`];
+    await tellAccount(record, newest);
+  }
+
+  /** What is proved of a doubt: as long as the account workflow has it, it may explain rows of others. */
+  async function tellAccount(
+    { sessionId, keyFingerprint, workflowId }: TrainingRecord,
+    { decision, sentAt, verdict }: CreateAttempt,
+  ): Promise<void> {
+    if (verdict === 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
     await updateAccount<null>(accountWorkflowId, REPORT_SEND_UPDATE, {
       workflowId,
       runId: '',
       sessionId,
       keyFingerprint,
-      decision: newest.decision,
-      sentAt,
-      outcome: 'accepted',
+      decision,
+      sentAt: Date.parse(sentAt),
+      outcome: verdict === 'charged' ? 'accepted' : 'not-accepted',
     } satisfies ReportSend);
-    newest.verdict = 'charged';
-    newest.credits = CREATE_CREDITS;
-    newest.provisional = true;
-    newest.evidence = [shown, `${CREATE_CREDITS} credits is the documented price`];
   }
 }
 

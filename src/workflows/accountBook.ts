@@ -40,6 +40,8 @@ interface Grant {
   accepted?: { sentAt: number; acceptedAt: number; taskId?: string };
   /** The last send under it is proved to have had no effect: another run may have it. */
   isRefuted?: boolean;
+  /** Somebody else proved that nothing sent under it was charged: it is no doubt, but another run asks first all the same. */
+  isCleared?: boolean;
 }
 
 /** What is known of one key. */
@@ -183,7 +185,15 @@ export class AccountBook {
         const known = key.accepted.find(isSame);
         const acceptedAt = known?.acceptedAt ?? now;
         if (known === undefined) {
-          key.accepted.push({ workflowId, sessionId, keyFingerprint, decision, sentAt, acceptedAt });
+          key.accepted.push({
+            workflowId,
+            // A training may have given up the session that this create belongs to.
+            sessionId: grant?.sessionId ?? sessionId,
+            keyFingerprint,
+            decision,
+            sentAt,
+            acceptedAt,
+          });
           if (key.accepted.length > CREATES_KEPT) {
             // Creates are told of in another order than they were sent in.
             key.forgottenBefore = Math.max(key.forgottenBefore, key.accepted.shift()?.sentAt ?? 0);
@@ -196,6 +206,7 @@ export class AccountBook {
       }
       case 'not-accepted':
         if (grant?.runId === runId) grant.isRefuted = true;
+        else if (grant !== undefined) grant.isCleared = true;
         break;
       case 'in-doubt':
         key.inDoubt.push({ workflowId, keyFingerprint, decision, sentAt });
@@ -318,7 +329,8 @@ export class AccountBook {
     const unreported = Object.entries(this.state.owners).flatMap(([workflowId, { grants }]) =>
       Object.entries(grants)
         .filter(([decision, grant]) => {
-          const isSettled = grant.accepted !== undefined || grant.isRefuted === true;
+          const isSettled =
+            grant.accepted !== undefined || grant.isRefuted === true || grant.isCleared === true;
           const isKnown = inDoubt.some(
             (doubt) => doubt.workflowId === workflowId && doubt.decision === decision,
           );

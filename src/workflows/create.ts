@@ -223,21 +223,23 @@ export class Creates {
   async #grant(decision: string): Promise<SendGrant> {
     const run = this.#run;
     for (;;) {
+      const request = {
+        origin: run.input.origin,
+        sessionId: run.session.sessionId,
+        decision,
+        known: [
+          ...run.attempts.map((attempt) => ({
+            decision: attempt.decision,
+            sentAt: Date.parse(attempt.sentAt),
+          })),
+          ...this.#doubts.map((doubt) => ({ decision: doubt.decision, sentAt: doubt.sentAt })),
+        ],
+        grantMs: this.#grantMs,
+        slotMs: Math.max(run.ms(SLOT_MS), SHORTEST_SLOT_MS),
+      };
+      // A grant that a cancelled run never hears of would shut the gate, and be a doubt for ever.
       const grant = await this.#parking.mending(() =>
-        run.activities.requestSend('ask to send create', {
-          origin: run.input.origin,
-          sessionId: run.session.sessionId,
-          decision,
-          known: [
-            ...run.attempts.map((attempt) => ({
-              decision: attempt.decision,
-              sentAt: Date.parse(attempt.sentAt),
-            })),
-            ...this.#doubts.map((doubt) => ({ decision: doubt.decision, sentAt: doubt.sentAt })),
-          ],
-          grantMs: this.#grantMs,
-          slotMs: Math.max(run.ms(SLOT_MS), SHORTEST_SLOT_MS),
-        }),
+        CancellationScope.nonCancellable(() => run.activities.requestSend('ask to send create', request)),
       );
       const { answer } = grant;
       if (answer.kind !== 'wait') return grant;
