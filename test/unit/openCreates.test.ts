@@ -52,6 +52,25 @@ it('lists a create from its grant until somebody says what became of it', () => 
   expect(openOf(book)).toEqual([]);
 });
 
+it('lists no more what somebody else proved, but another run of the training asks first all the same', () => {
+  const book = new AccountBook(emptyAccount());
+  ask(book, 'terminated', SENT_AT);
+  const told = { workflowId: 'terminated', runId: '', sessionId: 'a later one', keyFingerprint: KEY };
+  book.reportSend({ ...told, decision: 'first', sentAt: SENT_AT, outcome: 'not-accepted' }, SENT_AT + MINUTE);
+  expect(openOf(book)).toEqual([]);
+  const again = { ...told, runId: 'reset run', decision: 'first', known: [], grantMs: MINUTE, slotMs: 1 };
+  expect(book.requestSend(again, SENT_AT + 2 * MINUTE).kind).toBe('may-have-sent');
+});
+
+it('an accepted create belongs to the session it was granted for, whichever its training has by then', () => {
+  const book = new AccountBook(emptyAccount());
+  ask(book, 'moved on', SENT_AT);
+  const told = { workflowId: 'moved on', runId: '', sessionId: 'a later one', keyFingerprint: KEY };
+  book.reportSend({ ...told, decision: 'first', sentAt: SENT_AT, outcome: 'accepted' }, SENT_AT + MINUTE);
+  const { accepted } = book.facts({ workflowId: 'asks', keyFingerprint: KEY, since: 0 });
+  expect(accepted.map(({ sessionId }) => sessionId)).toEqual(['of moved on']);
+});
+
 it('does not list a grant of long ago that nobody will ever report on', () => {
   const book = new AccountBook(emptyAccount());
   ask(book, 'terminated', SENT_AT);

@@ -12,6 +12,7 @@ import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { keyFingerprint } from '../../src/temporal/settings.js';
 import { emptyAccount } from '../../src/workflows/accountBook.js';
 import { createRig, type Rig } from '../support/rig.js';
+import { waitUntil } from '../support/waitUntil.js';
 
 let rig: Rig;
 
@@ -47,6 +48,22 @@ it('gets four updates from a training without trouble, and learns its duration a
   expect(facts.charges.areEarly).toBe(true);
   expect(facts.trainingsMs).toHaveLength(1);
   expect(facts.uploadCredits).toBe(5);
+});
+
+it('learns whether a session shows its create while it trains', async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  const name = 'Shown';
+  rig.sandbox.addFaults([{ on: 'create', match: { name }, fault: { kind: 'neverFinish' } }]);
+  const training = await rig.train({ name });
+  await training.until('it trains', ({ phase }) => phase === 'training');
+  const looks = (): number => rig.sandbox.report().requests.counts.status ?? 0;
+  const before = looks();
+  // One look after the other: when the third is made, the first was taken.
+  await waitUntil('it is looked at', () => looks() >= before + 3);
+  await training.handle.cancel();
+  await expect(training.handle.result()).rejects.toThrow();
+  expect((await factsOf(rig)).sessions).toMatchObject({ areTelling: true });
 });
 
 it('continues as new every few updates and loses none, while many trainings use it', async () => {

@@ -7,7 +7,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Activities } from '../../src/activities/index.js';
+import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
 import {
   RECORD_MEMO,
   RECORD_SIGNAL,
@@ -18,9 +22,14 @@ import type { Attention, AttentionKind } from '../../src/contract/progress.js';
 import type { TrainedModel } from '../../src/contract/training.js';
 import { Trainings } from '../../src/library/trainings.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
+import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
+import { keyFingerprint, readSettings } from '../../src/temporal/settings.js';
+import { createWork } from '../../src/worker.js';
 import { startServer } from '../support/http.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
+
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.cjs', import.meta.url));
 
 let rig: Rig;
 
@@ -33,6 +42,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await rig.close();
 });
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 function onCreateOf(name: string, fault: FaultRule['fault'], more: Partial<FaultRule> = {}): FaultRule {
   return { on: 'create', match: { name }, fault, ...more };
@@ -268,6 +285,54 @@ describe('a cancel', () => {
       expect((await training.memo()).receipt.create).toMatchObject({ verdict: 'not-charged', sends: 0 });
       expect(own.sandbox.report().requests.counts.create).toBeUndefined();
     } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('a cancel while the gate is asked', () => {
+  it('takes the grant back, so that no other create waits for it', async () => {
+    const own = await createRig();
+    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
+    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
+    const { requestSend, ...others } = activities as Pick<Activities, 'requestSend'>;
+    const granted = deferred();
+    const told = deferred();
+    const worker = await Worker.create({
+      connection,
+      taskQueue,
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
+      activities: {
+        ...others,
+        // The account has answered, and the training has not heard it.
+        requestSend: async (input: Parameters<typeof requestSend>[0]) => {
+          const grant = await requestSend(input);
+          granted.resolve();
+          await told.promise;
+          return grant;
+        },
+      },
+    });
+    try {
+      await worker.runUntil(async () => {
+        const training = await own.train();
+        await granted.promise;
+        await training.handle.cancel();
+        told.resolve();
+        await expect(training.handle.result()).rejects.toThrow();
+        const { inDoubt } = await own.client.workflow
+          .getHandle(accountWorkflowIdFor(own.sandbox.url))
+          .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
+            workflowId: training.handle.workflowId,
+            keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
+            since: 0,
+          });
+        expect(inDoubt).toEqual([]);
+      });
+      expect(own.sandbox.report().requests.counts.create).toBeUndefined();
+    } finally {
+      await close();
+      await connection.close();
       await own.close();
     }
   });
