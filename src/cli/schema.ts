@@ -170,7 +170,9 @@ const outage = schemaOf<Outage>()(
       tries: count.meta({ description: 'Tries that failed.' }),
       nextTryAt: optionalTime.meta({ description: 'Absent while a try is under way.' }),
     })
-    .meta({ description: 'A request that Mountsea gives no usable answer to. It is made again without limit.' }),
+    .meta({
+      description: 'A request that Mountsea gives no usable answer to. It is made again without limit.',
+    }),
 );
 const file = schemaOf<FileProgress>()(
   z.strictObject({
