@@ -3,7 +3,7 @@
  */
 import { Argument, type Command, Option } from 'commander';
 import { notEmpty, seconds } from './arguments.js';
-import type { Snapshot } from '../library/snapshot.js';
+import type { Followable } from './follow.js';
 import type { Io } from './output.js';
 
 /** A call of a command, parsed. */
@@ -43,8 +43,10 @@ export interface CommandDefinition<Flags = object, Args extends unknown[] = unkn
   isStream?: true;
   /** Neither in help nor in the documents: for programs of ours. */
   isHidden?: boolean;
-  /** Of a command with an `id`: which trainings it is for, where none is named. Default: all. */
-  isFor?: (training: Snapshot) => boolean;
+  /** Of a command with an `id`: which trainings and songs it is for, where none is named. Default: all. */
+  isFor?: (one: Followable) => boolean;
+  /** Its `id` may be that of a song, too. */
+  takesSongs?: true;
   /** What commander needs beside. */
   configure?: (command: Command) => void;
   /** @returns the exit code; undefined is 0. */
@@ -70,8 +72,11 @@ export const wait = (): Option =>
   new Option('--wait <seconds>', 'follow no longer than this').argParser(seconds);
 export const detach = (): Option => new Option('--detach', 'do not follow');
 export const record = (): Option => new Option('--record <dir>', 'keep redacted exchanges with the API');
-export const id = (): Argument =>
-  new Argument(
-    '[id]',
-    'workflow id, a unique prefix of it, session id, or model name (default: asked for on a terminal)',
-  ).argParser(notEmpty);
+export const id = (): Argument => named('session id, or model name');
+/** Of a command that `takesSongs`. */
+export const idOrSong = (): Argument => named('session id, model name, or the title of a song');
+
+function named(names: string): Argument {
+  const meaning = `workflow id, a unique prefix of it, ${names} (default: asked for on a terminal)`;
+  return new Argument('[id]', meaning).argParser(notEmpty);
+}

@@ -17,6 +17,7 @@ import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/tra
 import type { Snapshot } from '../library/snapshot.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import { spanWords, timeLeft } from './estimate.js';
+import type { Followable } from './follow.js';
 import {
   atBothEnds,
   columns,
@@ -279,8 +280,8 @@ export function listLines(trainings: Snapshot[]): string[] {
   ]);
 }
 
-/** The state of a training in a word or two, from its memo. */
-export function stateWords({ status, memo: { attention, phase } }: Snapshot): string {
+/** The state of a training or a song in a word or two, from its memo. */
+export function stateWords({ status, memo: { attention, phase } }: Followable): string {
   if (attention !== undefined) return `waits: ${attention.kind}`;
   return status === 'running' ? phase : status;
 }

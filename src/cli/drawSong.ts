@@ -16,6 +16,7 @@ import {
   clock,
   needsTelling,
   reasonLines,
+  stateWords,
   timeOf,
 } from './draw.js';
 import { cutEnd, printable } from './text.js';
@@ -143,14 +144,9 @@ export function songStatusLines(snapshot: SongSnapshot, uiUrl: string | undefine
 /** A table of songs, one a line. */
 export function songListLines(songs: readonly SongSnapshot[]): string[] {
   if (songs.length === 0) return ['No songs yet.'];
-  return songs.map(({ workflowId, status, memo }) => {
-    const state =
-      memo.attention === undefined
-        ? status === 'running'
-          ? memo.phase
-          : status
-        : `waits: ${memo.attention.kind}`;
-    return `${workflowId}  ${state}  ${printable(memo.modelName ?? memo.model)}`;
+  return songs.map((song) => {
+    const { modelName, model } = song.memo;
+    return `${song.workflowId}  ${stateWords(song)}  ${printable(modelName ?? model)}`;
   });
 }
 

@@ -19,6 +19,15 @@ export interface Show<S = Snapshot> {
 /** One look at what can be followed: a training, or a song. */
 export type Followable = Snapshot | SongSnapshot;
 
+export function isSong(one: Followable): one is SongSnapshot {
+  return 'title' in one.memo;
+}
+
+/** What a person calls it: the name of the model, or the title of the song. */
+export function titleOf({ memo }: Followable): string {
+  return 'title' in memo ? memo.title : memo.name;
+}
+
 export interface FollowOptions<S extends Followable = Snapshot> extends Omit<
   LooksOptions<S>,
   'note' | 'signal'

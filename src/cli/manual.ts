@@ -16,9 +16,9 @@ ${ABOUT}
 as this page.
 
 \`ID\` is the training's workflow id, a unique prefix of it, the session id (of the newest training that has it), or the model's
-name where only one fits. Data goes to stdout, everything for people to stderr; \`--json\` makes the data
-[JSON](json.md). [Trainings](trainings.md) tells what lies behind the commands: which command finds which training, going on
-with a session, corrections.`;
+name where only one fits; of a song its workflow id, a unique prefix of it, or its title. Data goes to stdout, everything for
+people to stderr; \`--json\` makes the data [JSON](json.md). [Trainings](trainings.md) tells what lies behind the commands: which
+command finds which training, going on with a session, corrections.`;
 
 /** The whole page, in Markdown. */
 export function manual(all: readonly CommandGroup[]): string {

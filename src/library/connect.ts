@@ -159,6 +159,7 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
 export interface Glimpse {
   client: OpenClient['client'];
   trainings: Trainings;
+  songs: Songs;
   /** Of our own server; absent where another is configured. */
   background?: Background;
   close(): Promise<void>;
@@ -182,6 +183,7 @@ export async function glimpse(settings: Settings, timeoutMs: number): Promise<Gl
   return {
     client: opened.client,
     trainings: new Trainings(opened.client),
+    songs: new Songs(opened.client),
     ...(background === undefined ? {} : { background }),
     close: () => opened.close(),
   };

@@ -79,7 +79,9 @@ describe('an id that is left out', () => {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const io = { env: { TUNESMITH_HOME: '/nonexistent' }, stdout, stderr, cwd: '/' } as unknown as Io;
       expect(await main(command === 'fix' ? ['fix', '--retry'] : [command], io)).toBe(2);
-      expect(String(stderr.read())).toMatch(/^Say which training: .*`tunesmith list` shows them all/);
+      expect(String(stderr.read())).toMatch(
+        /^Say which training( or song)?: .*`tunesmith list` shows them all/,
+      );
     },
   );
 });

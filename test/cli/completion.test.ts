@@ -7,10 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { idCandidates } from '../../src/cli/commands/completion.js';
 import { COMMAND_GROUPS } from '../../src/cli/commands/index.js';
 import { type Ask, complete } from '../../src/cli/completion.js';
 import { answerOf, COMPLETION_SCRIPTS, SHELLS, typedWords } from '../../src/cli/completionScripts.js';
+import type { Followable } from '../../src/cli/follow.js';
 import { main } from '../../src/cli/program.js';
+import { type Described, snapshotOf } from '../../src/library/snapshot.js';
+import { songSeen } from '../support/songSeen.js';
 
 const NAME = 'Night "Drive" $1';
 const ask: Ask = (what) =>
@@ -64,6 +68,29 @@ describe('what may come next', () => {
     expect(await values('watch', NAME, '')).toEqual([]);
   });
 
+  it('is a training or a song: by name where only one has it, else by id', () => {
+    const startTime = new Date(0);
+    const training = (workflowId: string, name: string): Followable => {
+      const running = { name: 'RUNNING' } as Described['status'];
+      const seen = snapshotOf({ workflowId, runId: 'r', status: running, memo: {}, startTime });
+      return { ...seen, memo: { ...seen.memo, name } };
+    };
+    const song = (workflowId: string, title: string): Followable => songSeen(workflowId, { title });
+    const all = [training('train-a', 'Night'), song('song-b', 'Neon'), song('song-c', 'Night')];
+    expect(idCandidates(all, undefined, '')).toEqual([
+      { value: 'train-a', description: 'Night · preparing' },
+      { value: 'Neon', description: 'song · sending · song-b' },
+      { value: 'song-c', description: 'Night · song · sending' },
+    ]);
+    const isNight = ({ workflowId }: Followable): boolean => workflowId === 'song-c';
+    expect(idCandidates(all, isNight, '').map(({ value }) => value)).toEqual(['song-c']);
+  });
+
+  it('may be a song where the command takes one', () => {
+    const takers = COMMAND_GROUPS.flatMap(({ commands }) => commands).filter(({ takesSongs }) => takesSongs);
+    expect(takers.map(({ name }) => name).sort()).toEqual(['cancel', 'fix', 'result', 'status', 'watch']);
+  });
+
   it('is a session, a file, or nothing that could be known', async () => {
     expect(await values('train', '--session', '')).toEqual(['a1b2']);
     expect(await values('train', '--save', '')).toEqual(['FILES']);
@@ -106,7 +133,7 @@ describe('__complete', () => {
     const run = (...words: string[]): Promise<number> =>
       main(['__complete', 'zsh', '--', ...words], io as unknown as Parameters<typeof main>[1]);
     expect([await run('watch', ''), await run('watc')]).toEqual([0, 0]);
-    expect(String(stdout.read())).toBe('watch\tfollow a training\n');
+    expect(String(stdout.read())).toBe('watch\tfollow a training or a song\n');
     expect(stderr.read()).toBeNull();
     expect(readdirSync(folder)).toEqual([]);
   });

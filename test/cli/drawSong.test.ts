@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { songNews } from '../../src/cli/drawSong.js';
 import type { Attention } from '../../src/contract/progress.js';
-import type { SongMemo } from '../../src/contract/song.js';
 import type { SongSnapshot } from '../../src/library/songs.js';
+import { songSeen } from '../support/songSeen.js';
 
 const START = '2026-01-01T00:00:00Z';
 const canvas = { width: 80, isColored: false, program: 'tunesmith' };
@@ -19,19 +19,7 @@ function waiting(more: Partial<Attention>): SongSnapshot {
     riskOfSecondCharge: ['retry'],
     ...more,
   };
-  const memo: SongMemo = {
-    title: 'Neon',
-    model: 'chirp-v5',
-    origin: '',
-    phase: 'sending',
-    startedAt: START,
-    phaseSince: START,
-    clips: [],
-    receipt: { generate: { verdict: 'unknown', sends: 1, evidence: [], attempts: [] } },
-    attention,
-  };
-  const ids = { workflowId: 'song-neon-1', runId: 'r' };
-  return { ...ids, status: 'running', memo, progress: { version: 1, ...ids, ...memo, timeline: [] } };
+  return songSeen('song-neon-1', { attention });
 }
 
 describe('a song that waits for a person', () => {

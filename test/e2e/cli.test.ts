@@ -100,6 +100,8 @@ describe('train', () => {
     const release = rig.hold({ name });
     const detached = await runCli(train('--detach'), rig.env);
     expect(detached.code).toBe(7);
+    // There is no model yet, and stdout is the model id alone.
+    expect(detached.stdout).toBe('');
     expect(detached.stderr).toMatch(/tunesmith watch train-/);
     const waited = await runCli(['watch', name, '--wait', '0'], rig.env);
     expect(waited.code).toBe(7);

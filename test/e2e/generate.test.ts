@@ -132,6 +132,7 @@ describe('a finished training', () => {
       rig.env,
     );
     expect(song.code).toBe(7);
+    expect(song.stdout).toMatch(/^song-\S+\n$/);
     const id = song.stdout.trimEnd();
     expect((await runCli(['status', id, '--json'], rig.env)).stdout).toContain(stdout.trimEnd());
     expect((await runCli(['list', '--songs'], rig.env)).stdout).toContain(id);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createRig, type Rig, type Training } from '../support/rig.js';
+import { startSong } from '../support/songs.js';
 import { onTerminal, type Terminal } from '../support/terminal.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -26,17 +27,19 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
+const QUESTION = 'Which training or song?';
+
 const terminal = (...args: string[]): Terminal =>
   onTerminal(args, { ...rig.env, TUNESMITH_HOME: home }, { cols: 120 });
 
 it('is asked for, and the one that is picked is shown', async () => {
   const { output, type, code } = terminal('status');
-  await waitUntil('it asks', () => output().includes('Which training?'));
+  await waitUntil('it asks', () => output().includes(QUESTION));
   const { workflowId } = training.handle;
   type(workflowId);
   // In the last picture: what was typed, and the choice, whose name is its id here.
   await waitUntil('it is the choice', () => {
-    const [typed = '', choices = ''] = output().slice(output().lastIndexOf('Which training?')).split('\n');
+    const [typed = '', choices = ''] = output().slice(output().lastIndexOf(QUESTION)).split('\n');
     return typed.includes(workflowId) && choices.includes(`❯ ${workflowId}`);
   });
   type('\r');
@@ -44,9 +47,21 @@ it('is asked for, and the one that is picked is shown', async () => {
   expect(output()).toContain('No worker answers');
 });
 
+it('may be that of a song', async () => {
+  const { handle } = await startSong(rig);
+  const { output, type, code } = terminal('status');
+  await waitUntil('it asks', () => output().includes(QUESTION));
+  type(handle.workflowId);
+  await waitUntil('it is the choice', () => output().includes(`❯ song · sending · ${handle.workflowId}`));
+  type('\r');
+  expect(await code).toBe(0);
+  expect(output()).toContain('this is what the song last wrote down');
+  await handle.terminate();
+});
+
 it('is asked for in vain', async () => {
   const { output, type, code } = terminal('cancel');
-  await waitUntil('it asks', () => output().includes('Which training?'));
+  await waitUntil('it asks', () => output().includes(QUESTION));
   type('\x03');
   expect(await code).toBe(130);
   expect((await training.handle.describe()).status.name).toBe('RUNNING');

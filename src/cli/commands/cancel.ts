@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf } from '../commandLine.js';
-import { defineCommand, id, json } from '../command.js';
+import { defineCommand, idOrSong, json } from '../command.js';
 import type { Connected } from '../../library/connect.js';
 import { receiptWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
@@ -18,14 +18,15 @@ const PATIENT_LOOKS = 2;
 
 export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   name: 'cancel',
-  summary: 'cancel a training, and say what is spent',
+  summary: 'cancel a training or a song, and say what is spent',
   description: [
     'Mountsea has no cancel. Before create nothing but the uploads is spent; while create is out it waits for the truth about the charge; afterwards 100 credits are spent and Mountsea goes on training in the session, which can be gone on with later.',
   ].join('\n\n'),
-  arguments: [id()],
+  arguments: [idOrSong()],
   options: [json()],
   examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
   isFor: isRunning,
+  takesSongs: true,
   run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel, isRunning, cancelSong),
 });
 

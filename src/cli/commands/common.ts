@@ -10,6 +10,7 @@ import { stateWords } from '../draw.js';
 import { printable } from '../text.js';
 import { TrainingNotFoundError } from '../../library/errors.js';
 import { UsageError } from '../exit.js';
+import { type Followable, isSong, titleOf } from '../follow.js';
 import { type Io, Output, programIn } from '../output.js';
 import type { StagingRules } from '../../library/stage.js';
 import type { Snapshot } from '../../library/snapshot.js';
@@ -21,8 +22,8 @@ export interface JsonFlag {
 /**
  * Connects, finds the training that an id means, and acts on it. Without an id somebody at the terminal picks one.
  *
- * @param isFor which trainings are there to be picked. Default: all.
- * @param actOnSong what is done where the id is none of a training, but of a song.
+ * @param isFor which are there to be picked. Default: all.
+ * @param actOnSong what is done where the id is none of a training, but of a song; absent: no song is found or picked.
  * @throws UsageError where there is neither an id nor somebody to ask.
  */
 export async function withTraining(
@@ -30,26 +31,31 @@ export async function withTraining(
   flags: JsonFlag,
   io: Io,
   act: (connected: Connected, workflowId: string, output: Output) => Promise<number>,
-  isFor?: (training: Snapshot) => boolean,
+  isFor?: (one: Followable) => boolean,
   actOnSong?: typeof act,
 ): Promise<number> {
   const settings = readSettings(io.env);
   const output = new Output(io, flags.json === true);
   if (id === undefined && !canAsk(io)) {
     throw new UsageError(
-      'Say which training: its id, a unique prefix of it, its session id, or the model’s name. `tunesmith list` shows them all. (On a terminal it would be asked.)',
+      `Say which ${kindsFor(actOnSong)}: its id, a unique prefix of it, its session id, or the model’s name. \`tunesmith list\` shows them all. (On a terminal it would be asked.)`,
     );
   }
   const connected = await connectOrSay(settings, output, io, { purpose: 'if-state' });
   try {
-    const { trainings } = connected;
-    if (id === undefined) return await act(connected, await pick(await trainings.list(), io, isFor), output);
+    const { trainings, songs } = connected;
+    if (id === undefined) {
+      const all = await Promise.all([trainings.list(), actOnSong === undefined ? [] : songs.list()]);
+      const picked = await pick(all.flat(), io, isFor, kindsFor(actOnSong));
+      const actOnIt = isSong(picked) ? (actOnSong ?? act) : act;
+      return await actOnIt(connected, picked.workflowId, output);
+    }
     let workflowId;
     try {
       workflowId = await trainings.resolve(id);
     } catch (error) {
       if (actOnSong === undefined || !(error instanceof TrainingNotFoundError)) throw error;
-      return await actOnSong(connected, await connected.songs.resolve(id), output);
+      return await actOnSong(connected, await songs.resolve(id), output);
     }
     return await act(connected, workflowId, output);
   } finally {
@@ -57,28 +63,34 @@ export async function withTraining(
   }
 }
 
-export function isRunning({ status }: Snapshot): boolean {
+function kindsFor(actOnSong: unknown): string {
+  return actOnSong === undefined ? 'training' : 'training or song';
+}
+
+export function isRunning({ status }: Followable): boolean {
   return status === 'running';
 }
 
 /** @throws UsageError where there is nothing to pick; InterruptedError where nobody does. */
 async function pick(
-  all: Snapshot[],
+  all: Followable[],
   io: Io,
-  isFor: (training: Snapshot) => boolean = () => true,
-): Promise<string> {
-  const fitting = all.filter(isFor);
+  isFor: (one: Followable) => boolean = () => true,
+  kinds: string,
+): Promise<Followable> {
+  // Newest first, whichever it is.
+  const fitting = all.filter(isFor).sort((a, b) => (a.memo.startedAt < b.memo.startedAt ? 1 : -1));
   if (fitting.length === 0) {
     throw new UsageError(
       all.length === 0
         ? 'There is no training yet. Start one with `tunesmith train`.'
-        : `None of the ${all.length} trainings is one for this command now. \`tunesmith list\` shows them all.`,
+        : `None of the ${all.length} there are is one for this command now. \`tunesmith list\` shows them all.`,
     );
   }
   return ask(io, (context) =>
     search(
       {
-        message: 'Which training?',
+        message: `Which ${kinds}?`,
         pageSize: Math.min(12, Math.max(3, (io.stderr.rows || 24) - 4)),
         source: (term = '') =>
           fitting.map(choiceOf).filter(({ name }) => name.toLowerCase().includes(term.trim().toLowerCase())),
@@ -88,10 +100,10 @@ async function pick(
   );
 }
 
-function choiceOf(training: Snapshot): { value: string; name: string; short: string } {
-  const { workflowId, memo } = training;
-  const name = printable(memo.name);
-  return { value: workflowId, name: `${name} · ${stateWords(training)} · ${workflowId}`, short: workflowId };
+function choiceOf(one: Followable): { value: Followable; name: string; short: string } {
+  const { workflowId } = one;
+  const words = [printable(titleOf(one)), isSong(one) ? 'song' : '', stateWords(one), workflowId];
+  return { value: one, name: words.filter((word) => word !== '').join(' · '), short: workflowId };
 }
 
 /** @throws UsageError where nothing was ever started. */

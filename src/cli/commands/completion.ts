@@ -5,12 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argument } from 'commander';
 import { glimpse } from '../../library/connect.js';
-import type { Snapshot } from '../../library/snapshot.js';
 import { readSettings, type Settings } from '../../temporal/settings.js';
-import { defineCommand } from '../command.js';
+import { type CommandDefinition, defineCommand } from '../command.js';
 import { type Asked, type Candidate, complete } from '../completion.js';
 import { answerOf, COMPLETION_SCRIPTS, type Shell, SHELLS, typedWords } from '../completionScripts.js';
 import { stateWords } from '../draw.js';
+import { type Followable, isSong, titleOf } from '../follow.js';
 import { printable } from '../text.js';
 
 /** Longer than a server of ours takes, and as long as somebody waits for a key. */
@@ -20,10 +20,10 @@ const shell = (): Argument => new Argument('<shell>').choices(SHELLS);
 
 export const completionCommand = defineCommand<object, [Shell]>({
   name: 'completion',
-  summary: 'print a script that completes commands, flags and trainings in your shell',
+  summary: 'print a script that completes commands, flags, trainings and songs in your shell',
   description: [
     'bash: put `source <(tunesmith completion bash)` into ~/.bashrc. zsh: the same with zsh, behind compinit in ~/.zshrc. fish: `tunesmith completion fish > ~/.config/fish/completions/tunesmith.fish`.',
-    'The script asks tunesmith itself, so it stays right after an upgrade. Trainings and models come from the Temporal server where it runs; none is started for it.',
+    'The script asks tunesmith itself, so it stays right after an upgrade. Trainings, songs and models come from the Temporal server where it runs; none is started for it.',
   ].join('\n\n'),
   arguments: [shell()],
   examples: [
@@ -44,9 +44,9 @@ export const completeCommand = defineCommand<object, [Shell, string[]]>({
   examples: [],
   run: async ({ args: [shell, args], io, groups }) => {
     const words = typedWords(shell, args);
-    const found = await complete(words, groups, async (what, { isFor }) => {
+    const found = await complete(words, groups, async (what, definition) => {
       try {
-        return await candidatesOf(what, readSettings(io.env), words.at(-1) ?? '', isFor);
+        return await candidatesOf(what, readSettings(io.env), words.at(-1) ?? '', definition);
       } catch {
         return [];
       }
@@ -60,11 +60,11 @@ async function candidatesOf(
   what: Asked,
   settings: Settings,
   typed: string,
-  isFor: ((training: Snapshot) => boolean) | undefined,
+  { isFor, takesSongs }: CommandDefinition,
 ): Promise<Candidate[]> {
   const there = await glimpse(settings, PATIENCE_MS);
   if (there === undefined) return [];
-  const { trainings } = there;
+  const { trainings, songs } = there;
   const tooLate = sleep(PATIENCE_MS, [], { ref: false });
   try {
     if (what === 'models') {
@@ -78,36 +78,45 @@ async function candidatesOf(
             ],
       );
     }
-    const all = await Promise.race([trainings.list(), tooLate]);
-    return what === 'sessions'
-      ? all.flatMap((training) =>
-          training.memo.sessionId === undefined
-            ? []
-            : [{ value: training.memo.sessionId, description: describe(training) }],
-        )
-      : trainingCandidates(all, isFor, typed);
+    if (what === 'sessions') {
+      const all = await Promise.race([trainings.list(), tooLate]);
+      return all.flatMap((training) =>
+        training.memo.sessionId === undefined
+          ? []
+          : [{ value: training.memo.sessionId, description: describe(training) }],
+      );
+    }
+    const lists = Promise.all([trainings.list(), takesSongs === true ? songs.list() : []]);
+    const all = await Promise.race([lists, tooLate]);
+    return idCandidates(all.flat(), isFor, typed);
   } finally {
     await there.close();
   }
 }
 
-/** By name where only one has it; by id where not, and where an id is being typed. */
-function trainingCandidates(
-  all: Snapshot[],
-  isFor: (training: Snapshot) => boolean = () => true,
+/** By name or title where only one has it; by id where not, and where an id is being typed. */
+export function idCandidates(
+  all: readonly Followable[],
+  isFor: (one: Followable) => boolean = () => true,
   typed: string,
 ): Candidate[] {
-  return all.filter(isFor).flatMap((training) => {
-    const { workflowId, memo } = training;
-    const name = printable(memo.name);
-    const isOnly = name === memo.name && all.filter((other) => other.memo.name === name).length === 1;
-    const byId = { value: workflowId, description: describe(training) };
-    const byName = { value: name, description: `${stateWords(training)} · ${workflowId}` };
+  return all.filter(isFor).flatMap((one) => {
+    const { workflowId } = one;
+    const title = titleOf(one);
+    const name = printable(title);
+    const isOnly =
+      name !== '' && name === title && all.filter((other) => titleOf(other) === title).length === 1;
+    const byId = { value: workflowId, description: describe(one) };
+    const byName = { value: name, description: `${stateOf(one)} · ${workflowId}` };
     if (!isOnly) return [byId];
     return typed === '' ? [byName] : [byName, byId];
   });
 }
 
-function describe(training: Snapshot): string {
-  return `${printable(training.memo.name)} · ${stateWords(training)}`;
+function describe(one: Followable): string {
+  return `${printable(titleOf(one))} · ${stateOf(one)}`;
+}
+
+function stateOf(one: Followable): string {
+  return `${isSong(one) ? 'song · ' : ''}${stateWords(one)}`;
 }

@@ -9,7 +9,7 @@ import type { Attention } from '../../contract/progress.js';
 import { readSettings } from '../../temporal/settings.js';
 import { canAsk } from '../ask.js';
 import { collected, credits, pairOf } from '../arguments.js';
-import { defineCommand, detach, id, json, wait } from '../command.js';
+import { defineCommand, detach, idOrSong, json, wait } from '../command.js';
 import { acceptWarnings, requireGood } from '../consent.js';
 import { attentionOf, nothingToFix, type Replacement, sendCorrection, type Wish } from '../correcting.js';
 import { attentionLines } from '../draw.js';
@@ -19,7 +19,6 @@ import type { Followable } from '../follow.js';
 import { type Io, Output } from '../output.js';
 import { lookAtReplacement } from '../../library/plan.js';
 import type { Connected } from '../../library/connect.js';
-import type { Snapshot } from '../../library/snapshot.js';
 import type { Finding } from '../../preflight/findings.js';
 import { sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
@@ -43,12 +42,12 @@ interface FixFlags extends FollowFlags {
 
 export const fixCommand = defineCommand<FixFlags, [string?]>({
   name: 'fix',
-  summary: 'answer a training that waits for you, then follow it',
+  summary: 'answer a training or a song that waits for you, then follow it',
   description: [
-    'One correction at a time; then it follows as train does, with the same exit codes. A training that waits prints the corrections that apply, each with what it costs; without a correction so does this command, and asks on a terminal.',
+    'One correction at a time; then it follows as train does, with the same exit codes. A training or a song that waits prints the corrections that apply, each with what it costs; without a correction so does this command, and asks on a terminal.',
     'FILE is the number of a file, or its source: the URL or the last part of it. A source with = in it goes by number. A correction that does not apply (any more) is refused with a sentence and exit code 2. The same correction twice is one.',
   ].join('\n\n'),
-  arguments: [id()],
+  arguments: [idOrSong()],
   options: [
     new Option('--rename <name>', 'another name for the model'),
     new Option(
@@ -64,7 +63,7 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
     new Option(FLAGS.giveUp, 'end the training; what is paid for stays at Mountsea'),
     new Option(
       '--accept-second-charge',
-      'with --resend-create or --new-session while the charge is unknown: it may be paid twice',
+      'with --resend-create, --new-session, or --retry of a song, while the charge is unknown: it may be paid twice',
     ),
     acceptWarnings(),
     detach(),
@@ -85,15 +84,17 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
       line: 'fix "Night Drive" --resend-create --accept-second-charge',
       does: 'send create again, though it may be paid twice',
     },
+    { line: 'fix song-neon --retry', does: 'send a song again that was refused or has failed' },
     { line: 'fix "Night Drive" --give-up', does: 'end it' },
   ],
   isFor: waits,
+  takesSongs: true,
   run: ({ args: [id], flags, io }) => fix(id, flags, io),
 });
 
 const RISKY: readonly CorrectionAction[] = ['resendCreate', 'newSession', 'retry'];
 
-function waits({ status, memo }: Snapshot): boolean {
+function waits({ status, memo }: Followable): boolean {
   return status === 'running' && memo.attention !== undefined;
 }
 

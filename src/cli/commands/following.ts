@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import type { Connected } from '../../library/connect.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { notEmpty } from '../arguments.js';
-import { defineCommand, id, json, wait } from '../command.js';
+import { defineCommand, idOrSong, json, wait } from '../command.js';
 import { answerLines, costOf, receiptWords, resultLines } from '../draw.js';
 import { Exit, UsageError } from '../exit.js';
 import { exitOf } from '../follow.js';
@@ -17,8 +17,8 @@ import { followSong, tellSong } from './songs.js';
 
 export const watchCommand = defineCommand<FollowFlags, [string?]>({
   name: 'watch',
-  summary: 'follow a training',
-  arguments: [id()],
+  summary: 'follow a training or a song',
+  arguments: [idOrSong()],
   options: [wait(), json()],
   isStream: true,
   examples: [
@@ -29,6 +29,7 @@ export const watchCommand = defineCommand<FollowFlags, [string?]>({
     },
   ],
   isFor: isRunning,
+  takesSongs: true,
   run: ({ args: [id], flags, io }) =>
     withTraining(
       id,
@@ -50,7 +51,7 @@ export const resultCommand = defineCommand<ResultFlags, [string?]>({
   description: [
     'Exits by the training: 7 while it runs. The clips of a song can be fetched as often as wanted.',
   ].join('\n\n'),
-  arguments: [id()],
+  arguments: [idOrSong()],
   options: [
     new Option('--out <dir>', 'of a song: fetch its clips into this folder').argParser(notEmpty),
     json(),
@@ -60,6 +61,7 @@ export const resultCommand = defineCommand<ResultFlags, [string?]>({
     { line: 'result "Night Drive" --json | jq -r .modelId', does: 'the model id alone' },
     { line: 'result song-neon --out songs', does: 'the clips of a song, once more' },
   ],
+  takesSongs: true,
   run: ({ args: [id], flags, io }) =>
     withTraining(id, flags, io, tellTraining(flags), undefined, (connected, workflowId, output) =>
       tellSong(connected, workflowId, output, io, {

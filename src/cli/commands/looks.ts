@@ -3,7 +3,7 @@
  */
 import { Option } from 'commander';
 import { readSettings } from '../../temporal/settings.js';
-import { defineCommand, id, json } from '../command.js';
+import { defineCommand, idOrSong, json } from '../command.js';
 import { connect, type Connected } from '../../library/connect.js';
 import { listLines, statusLines } from '../draw.js';
 import { songListLines } from '../drawSong.js';
@@ -23,17 +23,18 @@ interface ListFlags extends LookFlags {
 
 export const statusCommand = defineCommand<LookFlags, [string?]>({
   name: 'status',
-  summary: 'one look at a training',
+  summary: 'one look at a training or a song',
   description: [
     'With each create that was sent and why its outcome is believed. Without a worker it shows what the training last wrote down, and says so.',
   ].join('\n\n'),
-  arguments: [id()],
+  arguments: [idOrSong()],
   options: [new Option('--exit-status', 'exit by the training, not by the look'), json()],
   examples: [
     { line: 'status "Night Drive"', does: 'phase, files, money, and what it waits for' },
     { line: 'status train-night --json | jq -r .phase', does: 'one field, by a prefix of the id' },
     { line: 'status "Night Drive" --exit-status', does: 'in a script: exit by the training' },
   ],
+  takesSongs: true,
   run: ({ args: [id], flags, io }) => status(id, flags, io),
 });
 
