@@ -27,7 +27,11 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'with a Temporal server',
-          include: ['test/{workflow,replay,e2e,matrix,library,package,staging}/**/*.test.ts'],
+          include: [
+            'test/{workflow,replay,e2e,matrix,library,package,staging}/**/*.test.ts',
+            'test/temporal/{github-actions,lock,serverBinary}.test.ts',
+            'test/chaos/chaos.test.ts',
+          ],
           globalSetup: ['test/support/globalSetup.ts'],
         },
       },
@@ -35,7 +39,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'servers of their own',
-          include: ['test/temporal/**/*.test.ts', 'test/chaos/chaos.test.ts'],
+          include: ['test/temporal/{background,server}.test.ts'],
           // They look at which ports a server gets again, so no other test may start one meanwhile.
           fileParallelism: false,
           maxWorkers: 1,
