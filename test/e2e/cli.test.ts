@@ -4,6 +4,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startSandbox } from '../../src/sandbox/index.js';
 import { runCli, startCli } from '../support/cli.js';
@@ -306,6 +308,22 @@ describe('on a terminal', () => {
     expect(terminal.output().lastIndexOf('\u001b[?25h')).toBeGreaterThan(
       terminal.output().lastIndexOf('\u001b[?25l'),
     );
+  });
+
+  it('is drawn anew in the width that the window has by now', async () => {
+    const release = rig.hold({ name });
+    const terminal = onTerminal(train(), rig.env, { cols: 120 });
+    await waitUntil('it draws', () => terminal.output().includes('track-08.wav'));
+    const before = terminal.output().length;
+    terminal.resize(50, 24);
+    // Each frame ends with the end of a synchronized update; what was on its way may still be of the old width.
+    const frames = (): string[] => terminal.output().slice(before).split('\u001b[?2026l').slice(1, -1);
+    await waitUntil('it draws on', () => frames().length >= 2);
+    const lines = frames().flatMap((frame) => stripVTControlCharacters(frame).split(/[\r\n]+/));
+    expect(Math.max(...lines.map((line) => stringWidth(line)))).toBeLessThanOrEqual(50);
+    expect(terminal.output().slice(before)).toContain('track-08.wav');
+    release();
+    expect(await terminal.code).toBe(0);
   });
 
   it('leaves with 130 on Ctrl-C, says that the training goes on, what is spent, and how to come back', async () => {

@@ -8,6 +8,8 @@ export interface Terminal {
   /** All that was written to it. */
   output: () => string;
   type: (text: string) => void;
+  /** As somebody who drags the corner of the window. */
+  resize: (cols: number, rows: number) => void;
   /** Exit code. */
   code: Promise<number>;
 }
@@ -30,6 +32,9 @@ export function onTerminal(
     output: () => output,
     type: (text) => {
       terminal.write(text);
+    },
+    resize: (width, height) => {
+      terminal.resize(width, height);
     },
     code: new Promise((resolve) => {
       terminal.onExit(({ exitCode }) => {
