@@ -7,7 +7,7 @@ import { Exit } from './exit.js';
 import type { Show } from './follow.js';
 import { ENDINGS, JSON_VERSION, type JsonRecord } from './schema.js';
 import { Screen } from './screen.js';
-import { toAscii, wrapped } from './text.js';
+import { flowing, toAscii, wrapped } from './text.js';
 
 export { JSON_VERSION };
 
@@ -47,7 +47,9 @@ export class Output {
 
   /** A sentence for people. */
   readonly say = (line: string): void => {
-    this.#io.stderr.write(`${this.#plain(line)}\n`);
+    const { program, width } = this.canvas;
+    const lines = this.#io.stderr.isTTY ? flowing(line, program, width) : [line];
+    this.#io.stderr.write(`${lines.map(this.#plain).join('\n')}\n`);
   };
 
   /** As the terminal can show it. */

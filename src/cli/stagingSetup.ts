@@ -51,11 +51,18 @@ export async function requireStaging(
 
 /** @returns whether a bucket works now. */
 async function setUpBucket(rules: StagingRules, output: Output, io: Io): Promise<boolean> {
+  const { hasCredentials, proveBucket } = await import('../staging/s3.js');
+  // They are never asked for here, so the other questions would be for nothing.
+  if (!(await hasCredentials())) {
+    output.say(
+      'A bucket needs AWS credentials, and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, then run this command again.',
+    );
+    return false;
+  }
   for (;;) {
     const bucket = await askForBucket(rules, io);
     output.say(`Puts, gets and deletes a small object in ${bucket.bucket}.`);
     try {
-      const { proveBucket } = await import('../staging/s3.js');
       await proveBucket(bucket);
       const path = keepBucket(rules.home, bucket);
       output.say(
@@ -85,6 +92,7 @@ async function askForBucket({ env, allowPrivateUrls }: StagingRules, io: Io): Pr
   const region = await text(
     'Region (empty: that of the AWS profile)',
     env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? '',
+    (name) => /^[\w-]*$/.test(name.trim()) || 'A region is a name such as eu-central-1.',
   );
   const prefix = await text('Prefix of the keys', DEFAULT_PREFIX);
   return {

@@ -89,6 +89,26 @@ export function wrapped(text: string, indent: string, width: number): string[] {
   return [...lines, line].map((one, index) => `${index === 0 ? indent : space}${one}`.trimEnd());
 }
 
+/**
+ * Prose for a terminal. What is there to be copied is never broken: what stands in backticks, and a command, which is the
+ * rest of its line. A line that begins with a blank has its form already.
+ *
+ * @param program how commands begin.
+ */
+export function flowing(text: string, program: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => {
+    if (widthOf(line) <= width || line.startsWith(' ')) return [line];
+    const at = line.indexOf(`: ${program} `);
+    const [prose, command] = at === -1 ? [line, ''] : [line.slice(0, at + 1), line.slice(at + 2)];
+    const whole = (part: string): string => part.replaceAll(' ', KEPT_BLANK);
+    const words = `${prose.replace(/`[^`]*`/g, whole)}${command === '' ? '' : ` ${whole(command)}`}`;
+    return wrapped(words, '', width).map((one) => one.replaceAll(KEPT_BLANK, ' '));
+  });
+}
+
+/** Stands for a blank at which no line is broken. */
+const KEPT_BLANK = '\u00a0';
+
 /** What our own texts use beyond ASCII, by what stands in for it in the same width. */
 const STAND_INS: Readonly<Record<string, string>> = {
   '✓': '+',

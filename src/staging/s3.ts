@@ -240,6 +240,9 @@ function stagingError(error: unknown, { bucket, endpoint }: Bucket): unknown {
   if (/region is missing/i.test(error.message)) {
     return new StagingError('there is no AWS region: set AWS_REGION');
   }
+  if (/region not accepted/i.test(error.message)) {
+    return new StagingError('that is no name of an AWS region: set AWS_REGION');
+  }
   if (status === undefined) {
     const code = (error as NodeJS.ErrnoException).code ?? error.name;
     return new StagingError(`${where} cannot be reached (${code})`, { mayPass: true });

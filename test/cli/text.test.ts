@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { columns, cutEnd, cutMiddle, printable, toAscii, widthOf, wrapped } from '../../src/cli/text.js';
+import {
+  columns,
+  cutEnd,
+  cutMiddle,
+  flowing,
+  printable,
+  toAscii,
+  widthOf,
+  wrapped,
+} from '../../src/cli/text.js';
 
 const names = fc.string({ unit: 'grapheme', maxLength: 60 }).map(printable);
 
@@ -38,4 +47,19 @@ it('a table has its columns one under the other', () => {
 
 it('a text is broken between words', () => {
   expect(wrapped('one two three', '  - ', 11)).toEqual(['  - one two', '    three']);
+});
+
+it('prose is broken between words, and what is there to be copied is not', () => {
+  const text = 'The training goes on. To come back: tunesmith watch train-night-drive-0a1b2c';
+  expect(flowing(text, 'tunesmith', 40)).toEqual([
+    'The training goes on. To come back:',
+    'tunesmith watch train-night-drive-0a1b2c',
+  ]);
+  expect(flowing(text, 'tunesmith', 80)).toEqual([text]);
+  expect(flowing('Not checked yet: `tunesmith doctor` does it.', 'tunesmith', 24)).toEqual([
+    'Not checked yet:',
+    '`tunesmith doctor` does',
+    'it.',
+  ]);
+  expect(flowing('  a table row  that is wider', 'tunesmith', 10)).toEqual(['  a table row  that is wider']);
 });
