@@ -160,7 +160,7 @@ function leftWords(progress: TrainingProgress, now: number): string | undefined 
     case undefined:
       return undefined;
     case 'unknown':
-      return `time left unknown: no ${left.unseen} was seen to end yet`;
+      return `time left unknown: no ${left.unseen} has ended yet`;
     case 'range': {
       const { count } = left.seen;
       return `${spanWords(left)} left, going by ${counted(count, 'training')}`;
@@ -265,19 +265,30 @@ export function statusLines(
 /** The id beside it tells names apart that begin and end alike. */
 const LISTED_NAME = 24;
 
-/** A table of trainings, one a line under a heading. */
-export function listLines(trainings: Snapshot[]): string[] {
+/**
+ * A table of trainings, one a line under a heading. Where the terminal is too narrow for its models each is below its
+ * training, since ids are there to be copied.
+ */
+export function listLines(trainings: Snapshot[], width: number): string[] {
   if (trainings.length === 0) return ['No trainings yet.'];
-  return columns([
-    ['ID', 'NAME', 'STATE', 'STARTED', 'MODEL'],
+  const models = trainings.map(({ memo }) => memo.modelId ?? '');
+  const rows = [
+    ['ID', 'NAME', 'STATE', 'STARTED'],
     ...trainings.map((training) => [
       training.workflowId,
       cutMiddle(printable(training.memo.name), LISTED_NAME),
       stateWords(training),
       dateOf(training.memo.startedAt),
-      training.memo.modelId ?? '',
     ]),
-  ]);
+  ];
+  const whole = columns(
+    rows.map((row, index) => [...row, index === 0 ? 'MODEL' : (models[index - 1] ?? '')]),
+  );
+  if (whole.every((line) => widthOf(line) <= width)) return whole;
+  return columns(rows).flatMap((line, index) => {
+    const model = models[index - 1] ?? '';
+    return model === '' ? [line] : [line, `  ${model}`];
+  });
 }
 
 /** The state of a training or a song in a word or two, from its memo. */

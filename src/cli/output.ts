@@ -67,6 +67,12 @@ export class Output {
     this.#io.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
+  /** Columns for data: those of the terminal, or any number where something else reads it. */
+  get dataWidth(): number {
+    const { stdout } = this.#io;
+    return stdout.isTTY ? stdout.columns || 80 : Infinity;
+  }
+
   get canvas(): Canvas {
     const { env, stderr } = this.#io;
     return {

@@ -287,19 +287,29 @@ describe('one look and the list', () => {
 
   it('never cut an id, which is there to be copied', () => {
     const snapshot = { ...snapshotOf([]), workflowId: `train-${'x'.repeat(120)}` };
-    expect(listLines([snapshot])[1]?.startsWith(`${snapshot.workflowId} `)).toBe(true);
+    expect(listLines([snapshot], 80)[1]?.startsWith(`${snapshot.workflowId} `)).toBe(true);
   });
 });
 
 describe('the list', () => {
   it('has a heading, and the name, the state and the day of each training', () => {
-    const [heading, line] = listLines([snapshotOf([])]);
+    const [heading, line] = listLines([snapshotOf([])], Infinity);
     expect(heading).toMatch(/^ID +NAME +STATE +STARTED +MODEL$/);
     expect(line).toMatch(/^train-x\S* +\S.* +uploading +202[56]-\d\d-\d\d \d\d:\d\d$/);
   });
 
+  it('has each model below its training where the terminal is too narrow for a table', () => {
+    const modelId = 'chirp-custom:28f4b6af-4cd6-44c8-aadd-2516df6d1814';
+    const [plain, trained] = [snapshotOf([]), snapshotOf([])];
+    trained.memo = { ...trained.memo, modelId };
+    const lines = listLines([plain, trained], 80);
+    expect(lines[0]).toMatch(/STARTED$/);
+    expect(lines.slice(2)).toEqual([lines[1], `  ${modelId}`]);
+    expect(listLines([plain, trained], 200)[2]?.endsWith(`  ${modelId}`)).toBe(true);
+  });
+
   it('is empty without a heading', () => {
-    expect(listLines([])).toEqual(['No trainings yet.']);
+    expect(listLines([], 80)).toEqual(['No trainings yet.']);
   });
 });
 

@@ -92,7 +92,7 @@ async function list(flags: ListFlags, io: Io): Promise<number> {
     }
     const trainings = (await connected?.trainings.list()) ?? [];
     output.json(trainings.map(recordOf));
-    for (const line of listLines(trainings)) output.data(line);
+    for (const line of listLines(trainings, output.dataWidth)) output.data(line);
     const running = trainings.find(({ status: word }) => word === 'running');
     if (running !== undefined && connected !== undefined) {
       sayIfNoWorker(await connected.trainings.look(running.workflowId), output);

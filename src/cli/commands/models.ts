@@ -63,17 +63,16 @@ async function models(flags: ModelsFlags, io: Io): Promise<void> {
     const records = (await connected?.trainings.records.list()) ?? [];
     const trained = records.filter(({ modelId }) => modelId !== undefined);
     if (flags.export !== undefined) writeRecords(flags.export, trained, output, io);
-    else tellModels(trained, settings.origin, output, io);
+    else tellModels(trained, settings.origin, output);
   } finally {
     await connected?.close();
   }
 }
 
-function tellModels(trained: TrainingRecord[], origin: string, output: Output, io: Io): void {
+function tellModels(trained: TrainingRecord[], origin: string, output: Output): void {
   const here = trained.filter((record) => record.origin === origin);
   output.json(here.flatMap(modelRecordOf));
-  const width = io.stdout.isTTY ? io.stdout.columns || 80 : Infinity;
-  for (const line of modelLines(here, width)) output.data(line);
+  for (const line of modelLines(here, output.dataWidth)) output.data(line);
   const others = trained.length - here.length;
   if (others > 0) output.say(`${others} more are of other APIs than ${origin}.`);
 }
