@@ -3,12 +3,14 @@
  * real terminal, the server that is brought along, a real bucket.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { renderTrack } from '../../src/cli/demo/tracks.js';
-import { runCli } from '../support/cli.js';
+import { runCli, startCli } from '../support/cli.js';
 import { createRig, type Rig } from '../support/rig.js';
 import { S3_SECRET, type S3Server, startS3 } from '../support/s3.js';
 import { onTerminal } from '../support/terminal.js';
@@ -82,3 +84,87 @@ it('is asked for a bucket, which is proved and kept, and trains by way of it', a
   expect(requests.counts).toMatchObject({ prepare: 1, upload: 8, create: 1 });
   expect(ledger.filter(({ kind }) => kind === 'create')).toHaveLength(1);
 });
+
+it('goes on where the background process is killed while it brings a file to the bucket', async () => {
+  const bucket = `killed-${process.pid}`;
+  s3.bucket(bucket);
+  const stalled = await StalledS3.before(s3.url);
+  try {
+    const own = {
+      ...env,
+      ...s3.env,
+      AWS_ENDPOINT_URL_S3: stalled.url,
+      TUNESMITH_S3_BUCKET: bucket,
+      TUNESMITH_HOME: join(folder, 'other-home'),
+    };
+    try {
+      const before = rig.sandbox.report().requests.counts;
+      const args = ['train', '--yes', '--name', 'Killed', join(folder, 'songs')];
+      const follower = startCli(args, own);
+      await waitUntil('a file is on its way', () => stalled.holds > 0);
+      const lock = readFileSync(join(folder, 'other-home', 'lock.json'), 'utf8');
+      process.kill((JSON.parse(lock) as { node: { pid: number } }).node.pid, 'SIGKILL');
+      stalled.release();
+      const { code, stdout, stderr } = await follower.finished;
+      expect(code, stderr).toBe(0);
+      expect(stdout).toMatch(/^chirp-custom:/);
+      expect(s3.keys(bucket)).toEqual([]);
+      const { upload = 0, create = 0 } = rig.sandbox.report().requests.counts;
+      expect([upload - (before.upload ?? 0), create - (before.create ?? 0)]).toEqual([8, 1]);
+    } finally {
+      await runCli(['down'], own);
+    }
+  } finally {
+    stalled.close();
+  }
+});
+
+/** Stands before an S3 server and passes on everything, but holds what puts an object until it is let go. */
+class StalledS3 {
+  readonly #server: Server;
+  readonly #held: (() => void)[] = [];
+  #isStalled = true;
+
+  private constructor(target: string) {
+    const { hostname, port } = new URL(target);
+    this.#server = createServer((incoming, outgoing) => {
+      const { url, method, headers } = incoming;
+      const pass = (): void => {
+        // With the host that was signed.
+        const passed = request({ hostname, port, path: url, method, headers }, (answer) => {
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(outgoing);
+        });
+        passed.on('error', () => outgoing.destroy());
+        incoming.pipe(passed);
+      };
+      if (method === 'PUT' && this.#isStalled) this.#held.push(pass);
+      else pass();
+    });
+  }
+
+  static async before(target: string): Promise<StalledS3> {
+    const stalled = new StalledS3(target);
+    await new Promise<void>((resolve) => stalled.#server.listen(0, '127.0.0.1', resolve));
+    return stalled;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Requests that wait. */
+  get holds(): number {
+    return this.#held.length;
+  }
+
+  release(): void {
+    this.#isStalled = false;
+    for (const pass of this.#held.splice(0)) pass();
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
