@@ -219,6 +219,7 @@ export class AccountBook {
   close(end: CloseTraining, now: number): ClosedTraining {
     const { workflowId, keyFingerprint, trainingMs, uploadsMs = [], session, rows, uploadCredits } = end;
     const key = this.#key(keyFingerprint, now);
+    const own = key.accepted.filter((create) => create.workflowId === workflowId);
     const owner = this.state.owners[workflowId];
     if (owner !== undefined && !owner.isClosed) {
       owner.isClosed = true;
@@ -226,12 +227,11 @@ export class AccountBook {
       if (trainingMs !== undefined) this.state.trainingsMs.push(trainingMs);
       this.state.trainingsMs.splice(0, this.state.trainingsMs.length - DURATIONS_KEPT);
       this.state.uploadsMs = [...(this.state.uploadsMs ?? []), ...uploadsMs].slice(-DURATIONS_KEPT);
-      if (session !== undefined) {
+      if (session !== undefined && isTelling(session, own.at(-1), end)) {
         this.state.sessions = [...(this.state.sessions ?? []), session].slice(-DURATIONS_KEPT);
       }
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
-    const own = key.accepted.filter((create) => create.workflowId === workflowId);
     for (const create of own) create.closedAt ??= now;
 
     const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
@@ -400,4 +400,14 @@ function doubtfulBookingOf(
 
 function isOnlyFit(row: CreateRow, explainer: Explainer, all: readonly Explainer[]): boolean {
   return all.every((other) => other === explainer || !fits(row, other));
+}
+
+/** A session that was silent at first, and was not looked at again before its end, teaches nothing. */
+function isTelling(
+  { hasShown, silentMs }: SessionTiming,
+  create: AcceptedCreate | undefined,
+  { endSeenAt }: CloseTraining,
+): boolean {
+  if (hasShown) return true;
+  return create !== undefined && endSeenAt !== undefined && 2 * silentMs >= endSeenAt - create.acceptedAt;
 }

@@ -115,10 +115,18 @@ it('sessions are known to tell once one has shown its create, and no more once o
   expect(sessions()).toBeUndefined();
   close(book, SENT_AT + 3 * MINUTE, { session: { hasShown: true, silentMs: 4_000 } });
   expect(sessions()).toEqual({ areTelling: true, longestSilentMs: 4_000 });
+  accept(book, 'seldom looked at', SENT_AT);
+  close(book, SENT_AT + 4 * MINUTE, {
+    workflowId: 'seldom looked at',
+    session: { hasShown: false, silentMs: 5_000 },
+    endSeenAt: SENT_AT + 4 * MINUTE,
+  });
+  expect(sessions()).toEqual({ areTelling: true, longestSilentMs: 4_000 });
   accept(book, 'two', SENT_AT);
   close(book, SENT_AT + 4 * MINUTE, {
     workflowId: 'two',
     session: { hasShown: false, silentMs: 3 * MINUTE },
+    endSeenAt: SENT_AT + 4 * MINUTE,
   });
   expect(sessions()).toEqual({ areTelling: false, longestSilentMs: 3 * MINUTE });
   for (let next = 0; next < 40; next += 1) {
