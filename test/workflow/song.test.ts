@@ -61,10 +61,15 @@ describe('a song', () => {
     const { attention } = await song.until('it parks', (progress) => progress.attention !== undefined);
     expect(attention).toMatchObject({ kind: 'song-failed', options: ['retry', 'giveUp'] });
     expect(attention?.message).toContain('lyrics refused');
+    // What needs no worker to be seen.
+    await waitUntil('its memo has it', async () => (await song.memo()).attention?.kind === 'song-failed');
+    expect((await song.memo()).finishedAt).toBeUndefined();
     await song.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
     await expect(song.handle.result()).rejects.toThrow();
     expect(paid()).toEqual([40]);
-    expect(await song.memo()).toMatchObject({ phase: 'failed', clips: [] });
+    const memo = await song.memo();
+    expect(memo).toMatchObject({ phase: 'failed', clips: [], finishedAt: memo.phaseSince });
+    expect(memo.attention).toBeUndefined();
   });
 });
 
