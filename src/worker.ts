@@ -4,7 +4,13 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
 import { createActivities } from './activities/index.js';
 import type { Affinity } from './contract/affinity.js';
 import { createMountsea } from './mountsea/client.js';
@@ -161,7 +167,15 @@ export function createWork(options: WorkOptions = {}): Work {
 
 /** Only what needs somebody is said: a worker's log is read when something is wrong. */
 export function installQuietLogger(): void {
-  Runtime.install({ logger: new DefaultLogger('WARN') });
+  Runtime.install({
+    logger: new DefaultLogger('WARN'),
+    telemetryOptions: {
+      logging: {
+        // A memo with 8 files is above the size (2 kB) at which each writing of it is warned of; the limit is 32 kB.
+        filter: `${makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' })},temporalio_common::payload_limits=ERROR`,
+      },
+    },
+  });
 }
 
 function addressIn({ temporal }: Settings): TemporalAddress {
