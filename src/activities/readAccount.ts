@@ -7,7 +7,7 @@ import { ActivityFailureType } from '../contract/failures.js';
 import type { AccountLedger, AccountReading, KeyCheck, ReadAccountInput } from '../money/audit.js';
 import type { BookedRow } from '../money/ledger.js';
 import { MountseaError, UnreadableAnswerError } from '../mountsea/errors.js';
-import type { Mountsea } from '../mountsea/types.js';
+import type { Mountsea, RequestOptions } from '../mountsea/types.js';
 import { requireOrigin } from './affinity.js';
 import { whatItProves } from './classify.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -36,11 +36,19 @@ export function createReadAccount({ mountsea, affinity }: ActivityDependencies) 
     const { keyFingerprint } = own;
     const signal = AbortSignal.any([cancellationSignal(), AbortSignal.timeout(TIMEOUT_MS)]);
     // Side by side: an API that hangs must not use up the time of the ledger.
-    const checking = checksKey ? checkKey(mountsea, signal) : undefined;
-    const keyOf = async (): Promise<Pick<AccountReading, 'key'>> =>
-      checking === undefined ? {} : { key: await checking };
+    let clockAheadMs: number | undefined;
+    // Either host may be the one that is off.
+    const onClock = (aheadMs: number): void => {
+      if (Math.abs(aheadMs) >= Math.abs(clockAheadMs ?? 0)) clockAheadMs = aheadMs;
+    };
+    const checking = checksKey ? checkKey(mountsea, { signal, onClock }) : undefined;
+    const keyOf = async (): Promise<Pick<AccountReading, 'key' | 'clockAheadMs'>> => {
+      if (checking === undefined) return {};
+      const key = await checking;
+      return { key, ...(clockAheadMs === undefined ? {} : { clockAheadMs }) };
+    };
     try {
-      const ledger = await readLedger(mountsea, since, signal);
+      const ledger = await readLedger(mountsea, since, { signal, onClock });
       return { keyFingerprint, ...(await keyOf()), ledger };
     } catch (error) {
       // Only errors of the HTTP client are known to hold no secret; the ledger's own say how many rows there are.
@@ -56,9 +64,9 @@ export function createReadAccount({ mountsea, affinity }: ActivityDependencies) 
 }
 
 /** By the schema of `generate`: a read of the API itself that costs nothing and changes nothing. */
-async function checkKey(mountsea: Mountsea, signal: AbortSignal): Promise<KeyCheck> {
+async function checkKey(mountsea: Mountsea, options: RequestOptions): Promise<KeyCheck> {
   try {
-    await mountsea.generateSchema({ signal });
+    await mountsea.generateSchema(options);
     return { verdict: 'accepted' };
   } catch (error) {
     // An answer that cannot be read as a schema was still given to this key.
@@ -69,8 +77,13 @@ async function checkKey(mountsea: Mountsea, signal: AbortSignal): Promise<KeyChe
 }
 
 /** The balance first: rows that come meanwhile do no harm. */
-async function readLedger(mountsea: Mountsea, since: number, signal: AbortSignal): Promise<AccountLedger> {
-  const balance = await mountsea.credits({ signal });
+async function readLedger(
+  mountsea: Mountsea,
+  since: number,
+  options: RequestOptions & { signal: AbortSignal },
+): Promise<AccountLedger> {
+  const { signal } = options;
+  const balance = await mountsea.credits(options);
   const at = Date.now();
   const rows = new Map<string, BookedRow>();
   for (let from = since; from < at + AHEAD_MS; from += SLICE_MS) {

@@ -6,6 +6,7 @@ import { checkbox, confirm, input, select } from '@inquirer/prompts';
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
+import { lastPartOf } from '../contract/labels.js';
 import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Connected } from '../library/connect.js';
 import { lookAtReplacement } from '../library/plan.js';
@@ -254,7 +255,7 @@ async function whichFiles(
 }
 
 function nameOf({ label }: FileProgress): string {
-  return printable(label.split('/').at(-1) ?? label);
+  return printable(lastPartOf(label));
 }
 
 function isCredits(text: string): boolean {

@@ -4,17 +4,26 @@
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
+import { lastPartOf } from '../contract/labels.js';
 import type {
   Attention,
   FileProgress,
   FileState,
   Outage,
   Phase,
+  TrainingFacts,
   TrainingProgress,
 } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
-import { CREATE_CREDITS, type Receipt, type TrainedModel } from '../contract/training.js';
+import {
+  CREATE_CREDITS,
+  type Receipt,
+  type TimelineEntry,
+  type TrainedModel,
+  type UploadPrice,
+} from '../contract/training.js';
 import type { Snapshot } from '../library/snapshot.js';
+import { uploadCredits } from '../money/receipt.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import { spanWords, timeLeft } from './estimate.js';
 import type { Followable } from './follow.js';
@@ -63,13 +72,18 @@ export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string
       ? []
       : canvas.height === undefined
         ? attentionLines(attention, snapshot, canvas)
-        : attentionHead(attention, now, canvas);
+        : attentionHead(
+            attention,
+            now,
+            canvas,
+            progress !== undefined && isWhole(progress.files, now, canvas),
+          );
   const needs = [...outageLines((progress ?? memo).outage, canvas), ...asks];
   const foot = [
     ...(memo.finishedAt === undefined && snapshot.status === 'running'
       ? [cutEnd(timeWords(snapshot, now), width)]
       : [cutEnd(`took ${clock(now - Date.parse(memo.startedAt))}`, width)]),
-    cutEnd(receiptWords(progress?.receipt ?? memo.receipt), width),
+    cutEnd(spentWords(progress ?? memo), width),
   ].map((line) => paint.dim(line));
   // Blank lines are the first to go.
   const isTight = head.length + needs.length + foot.length + 8 > height;
@@ -176,7 +190,7 @@ function leftWords(progress: TrainingProgress, now: number): string | undefined 
 /** A status line, for output that cannot be drawn over: it shows that there is life. */
 export function statusLine(snapshot: Snapshot, now: number): string {
   const { memo, progress } = snapshot;
-  const { phase, receipt, outage } = progress ?? memo;
+  const { phase, outage } = progress ?? memo;
   const counts = progress === undefined ? memo.fileCounts : countStates(progress.files);
   const total = progress?.files.length ?? memo.fileTotal;
   const files =
@@ -185,7 +199,7 @@ export function statusLine(snapshot: Snapshot, now: number): string {
       : phase === 'training'
         ? ''
         : `: ${countWords(counts, total)}`;
-  return `${timeOf(new Date(now).toISOString())}  ${phase}${files} · ${timeWords(snapshot, now)} · ${receiptWords(receipt)}`;
+  return `${timeOf(new Date(now).toISOString())}  ${phase}${files} · ${timeWords(snapshot, now)} · ${spentWords(progress ?? memo)}`;
 }
 
 /** Nothing is to be done, and nothing is lost: it is asked again until it answers. */
@@ -206,14 +220,14 @@ function triesWords({ tries, nextTryAt }: Outage): string {
 export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canvas): string[] {
   const lines: string[] = [];
   const { progress, memo } = after;
+  const attention = progress === undefined ? memo.attention : progress.attention;
+  const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
+  const asks = attention !== undefined && needsTelling(attention, attentionBefore) ? attention : undefined;
   if (progress !== undefined) {
-    const known = before?.progress?.timeline.at(-1)?.at ?? '';
-    const seen = new Set(before?.progress?.timeline.map(({ at, text }) => `${at} ${text}`));
-    for (const { at, text } of progress.timeline) {
-      if (at >= known && !seen.has(`${at} ${text}`)) lines.push(`${timeOf(at)}  ${printable(text)}`);
-    }
+    lines.push(...storyLines(before?.progress?.timeline, progress.timeline, asks));
   } else if (memo.finishedAt !== undefined) {
-    if (before?.status !== after.status) lines.push(`${timeOf(memo.finishedAt)}  ${endWords(after)}`);
+    // The story may have told its end already.
+    if (before?.memo.finishedAt === undefined) lines.push(`${timeOf(memo.finishedAt)}  ${endWords(after)}`);
   } else if (
     before === undefined ||
     countsOf(before) !== countsOf(after) ||
@@ -221,15 +235,31 @@ export function news(before: Snapshot | undefined, after: Snapshot, canvas: Canv
   ) {
     lines.push(`${memo.phase}: ${countsOf(after)}`);
   }
-  const attention = progress === undefined ? memo.attention : progress.attention;
-  const attentionBefore = before?.progress?.attention ?? before?.memo.attention;
-  if (attention !== undefined && needsTelling(attention, attentionBefore)) {
+  if (asks !== undefined) {
     const wide = { ...canvas, width: Infinity };
-    lines.push(...reasonLines(attention, wide));
+    lines.push(...reasonLines(asks, wide));
     // What mends itself is followed on: nobody has to do anything.
-    if (attention.nextTryAt === undefined) lines.push(...answerLines(attention, after, wide));
+    if (asks.nextTryAt === undefined) lines.push(...answerLines(asks, after, wide));
   }
   return lines;
+}
+
+/**
+ * What a timeline tells that it did not tell before, a line each.
+ *
+ * @param asks the attention that is told below, with what can be done about it.
+ */
+export function storyLines(
+  before: readonly TimelineEntry[] | undefined,
+  after: readonly TimelineEntry[],
+  asks: Attention | undefined,
+): string[] {
+  const known = before?.at(-1)?.at ?? '';
+  const seen = new Set(before?.map(({ at, text }) => `${at} ${text}`));
+  const toldBelow = asks === undefined ? undefined : `Waits (${asks.kind}): ${asks.message}`;
+  return after
+    .filter(({ at, text }) => at >= known && !seen.has(`${at} ${text}`) && text !== toldBelow)
+    .map(({ at, text }) => `${timeOf(at)}  ${printable(text)}`);
 }
 
 /** A new one, or one that no longer mends itself: only now it needs somebody. */
@@ -313,8 +343,12 @@ export function resultLines(result: TrainedModel): string[] {
   ];
 }
 
-/** What was spent, in a few words. Unknown is said as such. */
-export function receiptWords({ create, uploads }: Receipt): string {
+/**
+ * What was spent, in a few words. Unknown is said as such, and an estimate as one.
+ *
+ * @param uploadPrice what an upload counts as where the receipt does not know; absent: no estimate.
+ */
+export function receiptWords({ create, uploads }: Receipt, uploadPrice?: UploadPrice): string {
   const { verdict, credits, provisional, attempts } = create;
   const known = credits === undefined ? undefined : `${credits} credits`;
   const unknown = attempts.filter((attempt) => attempt.verdict === 'unknown').length;
@@ -326,7 +360,12 @@ export function receiptWords({ create, uploads }: Receipt): string {
   }[verdict];
   const rest = provisional === true ? ' (provisional)' : '';
   const calls = counted(uploads.calls, 'upload');
-  return `create: ${words}${rest} · ${calls}${uploads.credits === 'unknown' ? '' : `: ${uploads.credits} credits`}`;
+  return `create: ${words}${rest} · ${calls}${uploadCredits(uploads, uploadPrice)}`;
+}
+
+/** `receiptWords` of a training that is known as it is now. */
+export function spentWords({ receipt, uploadPrice }: Pick<TrainingFacts, 'receipt' | 'uploadPrice'>): string {
+  return receiptWords(receipt, uploadPrice);
 }
 
 /** Each create that was sent, and why its outcome is believed. */
@@ -429,8 +468,9 @@ function trainingWords({ name, workflowId }: AuditedAttempt): string {
 const MESSAGE_LINES = 6;
 
 /** What a training needs; the commands that answer it have no room in a picture. */
-function attentionHead(attention: Attention, now: number, canvas: Canvas): string[] {
-  const { message, nextTryAt } = attention;
+/** @param isSaid the files have been shown with what is wrong with each. */
+function attentionHead(attention: Attention, now: number, canvas: Canvas, isSaid: boolean): string[] {
+  const { kind, message, nextTryAt } = attention;
   const lines = wrapped(printable(message), '  ', canvas.width).map((line) => cutEnd(line, canvas.width));
   const more = lines.length > MESSAGE_LINES ? ['  …'] : [];
   const again =
@@ -442,9 +482,12 @@ function attentionHead(attention: Attention, now: number, canvas: Canvas): strin
             canvas.width,
           ),
         ];
-  const because = attention.evidence
-    .slice(0, 3)
-    .map((line) => cutEnd(`  - ${printable(line)}`, canvas.width));
+  const because =
+    kind === 'bad-files'
+      ? (isSaid ? [] : attention.evidence)
+          .flatMap((line) => wrapped(printable(line), '  - ', canvas.width))
+          .slice(0, MESSAGE_LINES)
+      : attention.evidence.slice(0, 3).map((line) => cutEnd(`  - ${printable(line)}`, canvas.width));
   return [headingOf(attention, canvas), ...lines.slice(0, MESSAGE_LINES), ...more, ...because, ...again];
 }
 
@@ -485,9 +528,8 @@ export function reasonLines(attention: Attention, canvas: Canvas): string[] {
   return lines;
 }
 
-/** Whom a training waits for, and what puts right what only lies outside of it. */
-export function waitWords({ kind, nextTryAt }: Attention, { program }: Pick<Canvas, 'program'>): string {
-  if (nextTryAt === undefined) return 'It waits for you.';
+/** What a training waits for that tries again by itself. */
+export function waitWords({ kind }: Attention, { program }: Pick<Canvas, 'program'>): string {
   switch (kind) {
     case 'credentials':
       return `It goes on by itself when the key is right: \`${program} login\`, or MOUNTSEA_API_KEY where the worker runs.`;
@@ -560,7 +602,7 @@ const FOLDED = ['ready', 'waiting', 'dropped'] as const satisfies FileState[];
 
 /** @param limit most lines. */
 function fileLines(files: readonly FileProgress[], now: number, canvas: Canvas, limit: number): string[] {
-  const longest = Math.max(0, ...files.map(({ label }) => widthOf(printable(nameOf(label)))));
+  const longest = Math.max(0, ...files.map(({ label }) => widthOf(printable(lastPartOf(label)))));
   const numberWidth = Math.max(2, String(files.length).length);
   const nameWidth = Math.max(8, Math.min(longest, Math.floor(canvas.width * 0.4)));
   const lineOf = (file: FileProgress): string => fileLine(file, numberWidth, nameWidth, now, canvas);
@@ -590,6 +632,12 @@ function fileLines(files: readonly FileProgress[], now: number, canvas: Canvas, 
   ].slice(0, limit);
 }
 
+/** Whether the lines of all files have room for what is said of them. */
+function isWhole(files: readonly FileProgress[], now: number, canvas: Canvas): boolean {
+  const lines = fileLines(files, now, { ...canvas, isColored: false }, Infinity);
+  return lines.every((line) => !line.endsWith('…'));
+}
+
 /** `  ✓  3  song.mp3   ready       0:12  try 2` */
 function fileLine(
   file: FileProgress,
@@ -600,7 +648,7 @@ function fileLine(
 ): string {
   const paint = createColors(canvas.isColored);
   const { state, number, label, tries, reason } = file;
-  const name = padded(cutMiddle(printable(nameOf(label)), nameWidth), nameWidth);
+  const name = padded(cutMiddle(printable(lastPartOf(label)), nameWidth), nameWidth);
   const again = tries > 1 ? `try ${tries}` : '';
   const why = reason === undefined || state === 'ready' ? '' : printable(reason);
   const note = [again, why].filter((part) => part !== '').join(': ');
@@ -648,12 +696,6 @@ function countsOf({ memo: { fileCounts, fileTotal } }: Snapshot): string {
 function countWords(counts: Partial<Record<FileState, number>>, total: number): string {
   const words = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
   return `${counted(total, 'file')}: ${words.join(', ')}`;
-}
-
-/** The last part of a path says most. */
-export function nameOf(label: string): string {
-  const last = label.split('/').at(-1) ?? '';
-  return last === '' ? label : last;
 }
 
 /** m:ss, or h:mm:ss. */

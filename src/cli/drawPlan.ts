@@ -2,10 +2,11 @@
  * Client side: a plan as people see it. Turns it into lines; it writes nothing.
  */
 import { createColors } from 'picocolors';
+import { lastPartOf } from '../contract/labels.js';
 import { type Plan, type PlannedFile, type Price, worstOfFile } from '../library/plan.js';
 import type { Finding } from '../preflight/findings.js';
 import { sizeWords } from '../preflight/words.js';
-import { type Canvas, clock, nameOf } from './draw.js';
+import { type Canvas, clock } from './draw.js';
 import { cutEnd, cutMiddle, padded, printable, widthOf, wrapped } from './text.js';
 
 /** From this width on there is room for what the sound is like. */
@@ -48,7 +49,7 @@ function tableOf({ files, findings }: Plan, canvas: Canvas, fileLimit: number): 
       : (worstOfFile(file.number, findings)?.short ?? 'ok');
   const columns: Column[] = [
     { title: '#', of: ({ number }) => String(number), side: 'right' },
-    { title: 'file', of: ({ label }) => printable(nameOf(label)) },
+    { title: 'file', of: ({ label }) => printable(lastPartOf(label)) },
     { title: 'kind', of: ({ look }) => look?.kind ?? '' },
     { title: 'codec', of: ({ look }) => printable(look?.codec ?? ''), wide: true },
     { title: 'rate', of: ({ look }) => rateWords(look?.sampleRate), side: 'right', wide: true },

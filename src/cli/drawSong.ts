@@ -17,7 +17,7 @@ import {
   needsTelling,
   reasonLines,
   stateWords,
-  timeOf,
+  storyLines,
 } from './draw.js';
 import { cutEnd, printable } from './text.js';
 
@@ -34,11 +34,11 @@ export function songNews(
 ): string[] {
   const lines: string[] = [];
   const { progress, memo } = after;
+  const attention = progress?.attention ?? memo.attention;
+  const known = before?.progress?.attention ?? before?.memo.attention;
+  const asks = attention !== undefined && needsTelling(attention, known) ? attention : undefined;
   if (progress !== undefined) {
-    const seen = new Set(before?.progress?.timeline.map(({ at, text }) => `${at} ${text}`));
-    for (const { at, text } of progress.timeline) {
-      if (!seen.has(`${at} ${text}`)) lines.push(`${timeOf(at)}  ${printable(text)}`);
-    }
+    lines.push(...storyLines(before?.progress?.timeline, progress.timeline, asks));
     const heard = new Set(before?.progress?.clips.map(({ audioUrl }) => audioUrl));
     // What streams may be heard at once; what is finished is told with the result.
     for (const { audioUrl = '' } of memo.phase === 'done' ? [] : progress.clips) {
@@ -47,13 +47,11 @@ export function songNews(
   } else if (after.status === 'running' && before?.memo.phase !== memo.phase) {
     lines.push(`${printable(memo.title)}: ${memo.phase}`);
   }
-  const attention = progress?.attention ?? memo.attention;
-  const known = before?.progress?.attention ?? before?.memo.attention;
-  if (attention !== undefined && needsTelling(attention, known)) {
+  if (asks !== undefined) {
     const room = isDrawn ? canvas : { ...canvas, width: Infinity };
-    lines.push(...reasonLines(attention, room));
+    lines.push(...reasonLines(asks, room));
     // What mends itself is followed on: nobody has to do anything.
-    if (!isDrawn && attention.nextTryAt === undefined) lines.push(...songAnswerLines(attention, after, room));
+    if (!isDrawn && asks.nextTryAt === undefined) lines.push(...songAnswerLines(asks, after, room));
   }
   return lines;
 }

@@ -2,10 +2,13 @@
  * Client side: `--like`: the sources of a training that was recorded, to be trained from again. A record has no query of a URL
  * and no file, so what it cannot give is asked for: signed URLs whole, local files by their folder.
  */
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import type { RecordedSource, TrainingRecord } from '../contract/record.js';
 import type { Source } from '../contract/training.js';
 import { KEPT_LABEL_LENGTH } from '../library/sessions.js';
 import { labelOf } from '../library/sources.js';
+import { AUDIO_EXTENSIONS, bytesOf, extensionOf } from '../staging/localFile.js';
 import type { Settings } from '../temporal/settings.js';
 import { connectOrSay } from './commands/common.js';
 import { UsageError } from './exit.js';
@@ -74,6 +77,52 @@ export function sourcesLike(
   if (left.size > 0)
     warn(`Left out, since "${name}" was not trained from them: ${counted(left.size, 'local file')}.`);
   return found;
+}
+
+/** What `--like` cannot take from the record, as arguments. */
+export interface AskedLike {
+  /** Local files, as their folder where that has no other audio; and URLs with a `?` where their query stood. */
+  args: string[];
+  /** The query of a URL is missing. */
+  lacksQuery: boolean;
+  /** Local files that are not where the arguments say, seen from this folder. */
+  isElsewhere: boolean;
+}
+
+/**
+ * @param folder that the user stands in; absolute.
+ * @returns what stands beside `--like` in a command that trains from the same sources.
+ */
+export async function askedLike(
+  { sources }: Pick<TrainingRecord, 'sources'>,
+  folder: string,
+): Promise<AskedLike> {
+  const local = sources.filter(({ sha256 }) => sha256 !== undefined);
+  const urls = sources
+    .filter((source) => source.sha256 === undefined && whyNotKept(source) !== undefined)
+    .map(({ source }) => `${source}?`);
+  const areHere = await Promise.all(
+    local.map(async ({ source, sha256 }) => {
+      const here = await bytesOf(resolve(folder, source)).catch(() => undefined);
+      return here?.sha256 === sha256;
+    }),
+  );
+  const paths = local.map(({ source }) => source);
+  return {
+    args: [...((await folderOfAll(paths, folder)) ?? paths), ...urls],
+    lacksQuery: urls.length > 0,
+    isElsewhere: areHere.includes(false),
+  };
+}
+
+/** @returns undefined where they lie in several folders, or others lie beside them. */
+async function folderOfAll(paths: readonly string[], folder: string): Promise<[string] | undefined> {
+  const [first, ...others] = new Set(paths.map((path) => dirname(path)));
+  if (first === undefined || others.length > 0) return undefined;
+  const names = await readdir(resolve(folder, first)).catch(() => []);
+  const audio = names.filter((name) => !name.startsWith('.') && AUDIO_EXTENSIONS.includes(extensionOf(name)));
+  const isAll = audio.length === paths.length && paths.every((path) => audio.includes(basename(path)));
+  return isAll ? [first] : undefined;
 }
 
 function isSame({ source: kept, sha256 }: RecordedSource, source: Source): boolean {

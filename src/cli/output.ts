@@ -88,10 +88,14 @@ export class Output {
     return !this.isJson && stderr.isTTY && env['TERM'] !== 'dumb';
   }
 
-  /** The view of a training that is followed. `end` leaves the last picture on the screen. */
-  follower(uiOf: (snapshot: Snapshot) => string | undefined): View {
+  /**
+   * The view of a training that is followed. `end` leaves the last picture on the screen.
+   *
+   * @param told what whoever follows knows already: lines tell only what came after it.
+   */
+  follower(uiOf: (snapshot: Snapshot) => string | undefined, told?: Snapshot): View {
     if (this.isJson) return this.#records();
-    return this.isDrawn ? this.#pictures(uiOf) : this.#lines(uiOf);
+    return this.isDrawn ? this.#pictures(uiOf) : this.#lines(uiOf, told);
   }
 
   #pictures(uiOf: (snapshot: Snapshot) => string | undefined): View {
@@ -146,8 +150,9 @@ export class Output {
     };
   }
 
-  #lines(uiOf: (snapshot: Snapshot) => string | undefined): View {
-    let before: Snapshot | undefined;
+  #lines(uiOf: (snapshot: Snapshot) => string | undefined, told: Snapshot | undefined): View {
+    let before = told;
+    let isFirst = true;
     const notes = new Notes();
     let saidAt = this.#now();
     const say = (line: string): void => {
@@ -162,7 +167,8 @@ export class Output {
     return {
       snapshot: (snapshot) => {
         const ui = uiOf(snapshot);
-        if (before === undefined && ui !== undefined) say(ui);
+        if (isFirst && ui !== undefined) say(ui);
+        isFirst = false;
         for (const line of news(before, snapshot, this.canvas)) say(line);
         // What the query told is kept while only the memo answers, so that nothing is told twice.
         const progress = snapshot.progress ?? before?.progress;

@@ -205,6 +205,9 @@ const facts = {
   phaseSince: time,
   sessionId: optionalText,
   receipt,
+  uploadPrice: z
+    .exactOptional(z.strictObject({ credits, basis: z.enum(['ledger', 'said', 'assumption']) }))
+    .meta({ description: 'What an upload counts as while the receipt says `unknown`: an estimate.' }),
   attention: z.exactOptional(attention),
   outage: z.exactOptional(outage),
   modelId: optionalText,

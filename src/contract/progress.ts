@@ -2,7 +2,7 @@
  * Contract: what a training shows of itself, by the query `progress` and in its memo.
  */
 import type { CorrectionAction } from './correction.js';
-import type { Receipt, TimelineEntry } from './training.js';
+import type { Receipt, TimelineEntry, UploadPrice } from './training.js';
 
 export type Phase = 'preparing' | 'uploading' | 'creating' | 'training' | 'done' | 'failed' | 'cancelled';
 
@@ -93,6 +93,8 @@ export interface TrainingFacts {
   phaseSince: string;
   sessionId?: string;
   receipt: Receipt;
+  /** What its uploads count as while the receipt does not know; absent for trainings of an older version. */
+  uploadPrice?: UploadPrice;
   attention?: Attention;
   /** The oldest one; absent while Mountsea answers. */
   outage?: Outage;

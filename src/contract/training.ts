@@ -199,6 +199,14 @@ export interface Receipt {
   };
 }
 
+/** What an upload counts as until the ledger has shown what it cost. */
+export interface UploadPrice {
+  /** Of one upload. */
+  credits: number;
+  /** `ledger`: the dearest that was seen for this API; `said`: by the user (`uploadCredits`); else nobody knows. */
+  basis: 'ledger' | 'said' | 'assumption';
+}
+
 /** One line of a training's story. */
 export interface TimelineEntry {
   /** ISO 8601. */

@@ -17,8 +17,12 @@ export interface LooksOptions<S extends Looked = Snapshot> {
   look: () => Promise<S>;
   /** False: what answers is no longer the server of the training. Default: always true. */
   isCurrent?: () => boolean;
-  /** Makes a new connection, and brings our own server back; throws where that fails. */
-  reconnect: () => Promise<void>;
+  /**
+   * Makes a new connection, and brings our own server back with its worker; throws where that fails.
+   *
+   * @returns whether that server has a worker now: one that does not answer at once may still be starting.
+   */
+  reconnect: () => Promise<boolean>;
   /** The server is our own: a worker that does not answer may be gone while its server lives on. */
   isOwn: boolean;
   /** Gets a sentence about trouble with looking; the same one again while the trouble lasts. */
@@ -39,6 +43,8 @@ export interface LooksOptions<S extends Looked = Snapshot> {
 
 /** Misses in a row that are forgiven before it is said that no worker answers. */
 const PATIENT_LOOKS = 2;
+/** The same where a worker was started again: it has its code to load. */
+const PATIENT_LOOKS_AT_START = 10;
 /** A server that is being restarted is back within this; trying goes on for as long as the caller waits. */
 const RECONNECT_EVERY_MS = 2_000;
 
@@ -59,10 +65,12 @@ export async function* looks<S extends Looked>(options: LooksOptions<S>): AsyncG
     if (seen !== undefined) {
       yield seen;
       unanswered = seen.progress === undefined ? unanswered + 1 : 0;
-      // Said once by `note`; looked after again and again.
+      // Looked after again and again; said once by `note`, and only where nobody mends it.
       if (unanswered > 0 && unanswered % PATIENT_LOOKS === 0) {
-        note(`No worker answers. The ${noun} waits for one: ${options.workerCommand}`);
-        if (options.isOwn) await unlessAborted(tryToReconnect(options), signal);
+        // Whoever goes meanwhile is told nothing.
+        const isMended = options.isOwn && (await unlessAborted(tryToReconnect(options), signal)) !== false;
+        if (!isMended || unanswered >= PATIENT_LOOKS_AT_START)
+          note(`No worker answers. The ${noun} waits for one: ${options.workerCommand}`);
       }
     }
     if (now() >= until) return;
@@ -89,12 +97,13 @@ async function tryToReconnect({
   reconnect,
   note,
   signal,
-}: Pick<LooksOptions, 'reconnect' | 'note' | 'signal'>): Promise<void> {
+}: Pick<LooksOptions, 'reconnect' | 'note' | 'signal'>): Promise<boolean> {
   try {
-    await reconnect();
+    return await reconnect();
   } catch (error) {
     note(error instanceof Error ? error.message : String(error));
     await pause(RECONNECT_EVERY_MS, signal);
+    return false;
   }
 }
 

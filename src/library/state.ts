@@ -40,6 +40,7 @@ const FACTS: Record<keyof TrainingFacts, true> = {
   phaseSince: true,
   sessionId: true,
   receipt: true,
+  uploadPrice: true,
   attention: true,
   outage: true,
   modelId: true,

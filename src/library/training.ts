@@ -71,6 +71,7 @@ export class Training {
         look: () => connection.trainings.look(this.workflowId),
         reconnect: async () => {
           connection = (await connections.again(connection)) ?? connection;
+          return connection.worker !== undefined;
         },
         isOwn: connections.isOwn,
         isCurrent: () => connection.isCurrent(),

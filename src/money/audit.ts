@@ -37,6 +37,8 @@ export interface AccountReading {
   ledger?: AccountLedger;
   /** Why `ledger` is absent. */
   ledgerMissing?: string;
+  /** How far ahead of Mountsea's clock the worker's is, ms; negative: behind. Absent where its answers do not tell. */
+  clockAheadMs?: number;
 }
 
 export interface AccountLedger {
@@ -99,28 +101,43 @@ export interface Audit {
  * @param receipt what is known newest of the training: a record is written at its beginning and at its end only.
  */
 export function attemptsOf(
-  { workflowId, name, sessionId, startedAt }: TrainingRecord,
+  training: TrainingRecord,
   receipt: Receipt,
   { beforeMs, afterMs }: AuditWindow,
 ): AuditedAttempt[] {
   return receipt.create.attempts.filter(mayHaveRow).map((attempt) => {
-    const { decision, sentAt, verdict, credits, rowId, provisional } = attempt;
+    const { decision, sentAt, rowId, provisional } = attempt;
     // The create of an adopted session was sent at some time between its opening and the adoption.
-    const sentBy = decision === ADOPTED ? Date.parse(startedAt) : Date.parse(sentAt);
+    const sentBy = decision === ADOPTED ? Date.parse(training.startedAt) : Date.parse(sentAt);
     return {
-      workflowId,
-      name,
-      ...(sessionId === undefined ? {} : { sessionId }),
-      decision,
-      sentAt,
-      verdict,
-      ...(credits === undefined ? {} : { credits }),
+      ...auditedCreate(training, attempt),
       ...(rowId === undefined ? {} : { rowId }),
       ...(provisional === undefined ? {} : { provisional }),
       from: Date.parse(sentAt) - beforeMs,
       to: Math.max(sentBy, Date.parse(sentAt)) + afterMs,
     };
   });
+}
+
+/** What is told of a create, wherever an audit names one. */
+export type AuditedCreate = Pick<
+  AuditedAttempt,
+  'workflowId' | 'name' | 'sessionId' | 'decision' | 'sentAt' | 'verdict' | 'credits'
+>;
+
+export function auditedCreate(
+  { workflowId, name, sessionId }: Pick<TrainingRecord, 'workflowId' | 'name' | 'sessionId'>,
+  { decision, sentAt, verdict, credits }: Pick<CreateAttempt, 'decision' | 'sentAt' | 'verdict' | 'credits'>,
+): AuditedCreate {
+  return {
+    workflowId,
+    name,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    decision,
+    sentAt,
+    verdict,
+    ...(credits === undefined ? {} : { credits }),
+  };
 }
 
 /** Decision of the create that an adopted session may have seen elsewhere. */

@@ -9,6 +9,7 @@ import {
   type CreateAttempt,
   type Receipt,
   TRAINING_DEFAULTS,
+  type UploadPrice,
 } from '../contract/training.js';
 
 const ATTEMPTS_KEPT = 20;
@@ -64,8 +65,34 @@ export interface Prices {
   saidUpload?: number;
 }
 
-export function uploadPrice({ seenUpload, saidUpload }: Prices): number {
-  return seenUpload ?? saidUpload ?? TRAINING_DEFAULTS.uploadCredits;
+export function uploadPrice(prices: Prices): number {
+  return priceOfUpload(prices).credits;
+}
+
+/** The price of an upload, and where it comes from. */
+export function priceOfUpload({ seenUpload, saidUpload }: Prices): UploadPrice {
+  if (seenUpload !== undefined) return { credits: seenUpload, basis: 'ledger' };
+  if (saidUpload !== undefined) return { credits: saidUpload, basis: 'said' };
+  return { credits: TRAINING_DEFAULTS.uploadCredits, basis: 'assumption' };
+}
+
+const BASES: Record<UploadPrice['basis'], string> = {
+  ledger: 'at the dearest price seen',
+  said: 'at the price of --upload-credits',
+  assumption: 'assumed price',
+};
+
+/**
+ * What uploads cost, to stand behind their number: `: 40 credits` where the ledger says so, ` (about 40 credits, assumed
+ * price)` where it does not yet. Empty where nothing can be said.
+ */
+export function uploadCredits(
+  { calls, credits }: Receipt['uploads'],
+  price: UploadPrice | undefined,
+): string {
+  if (credits !== 'unknown') return `: ${credits} credits`;
+  if (price === undefined || calls === 0) return '';
+  return ` (about ${calls * price.credits} credits, ${BASES[price.basis]})`;
 }
 
 /** The most that a training may have spent by now, credits. */

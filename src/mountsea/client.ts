@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { answerOf, parseJson } from './answer.js';
+import { clockAhead } from './clock.js';
 import { compact } from './compact.js';
 import {
   AnsweredError,
@@ -220,6 +221,10 @@ function createHost(
         throw error;
       }
       record(outcome);
+      if (outcome.kind === 'answered') {
+        const ahead = clockAhead(outcome.reply.headers, at.getTime(), performance.now() - begun);
+        if (ahead !== undefined) quietly(() => ask.onClock?.(ahead));
+      }
       return readOutcome(request, schema, outcome, redactor);
     },
   };

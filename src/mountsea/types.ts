@@ -41,6 +41,8 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** From connect to last byte, ms. Default 60 000 for a POST, 30 000 for a read. */
   timeoutMs?: number;
+  /** Gets how far ahead of the answering host's clock this machine's is, ms, where the answer's `Date` tells. */
+  onClock?: (aheadMs: number) => void;
 }
 
 /** How far a create, or a generate, has come. In this order, each at most once. */

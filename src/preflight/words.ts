@@ -1,11 +1,11 @@
 /**
  * Preflight: files, spans and sizes in words. Pure.
  */
+import { lastPartOf } from '../contract/labels.js';
 
 /** e.g. `File 3 (song.mp3)`: the number is what `fix` takes, the name is what people know. */
 export function fileWords({ number, label }: { number: number; label: string }): string {
-  const name = label.split('/').at(-1) ?? '';
-  return name === '' ? `File ${number}` : `File ${number} (${name})`;
+  return `File ${number} (${lastPartOf(label)})`;
 }
 
 /** e.g. `3 min`; for what is left of a signature. */

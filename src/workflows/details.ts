@@ -4,12 +4,14 @@
 import type { Attention, FileProgress, Outage, TrainingProgress } from '../contract/progress.js';
 import type { SongProgress } from '../contract/song.js';
 import type { CreateAttempt } from '../contract/training.js';
+import { uploadCredits } from '../money/receipt.js';
 
 const FILE_LIMIT = 40;
 
 /** What the training waits for comes first; then money; then files. */
 export function detailsMarkdown(progress: TrainingProgress): string {
-  const { name, phase, attention, outage, sessionId, receipt, files, modelId, nextCheckAt } = progress;
+  const { name, phase, attention, outage, sessionId, receipt, uploadPrice, files, modelId, nextCheckAt } =
+    progress;
   const { create, uploads } = receipt;
   const lines = [`**${plain(name)}**: ${phase}${modelId === undefined ? '' : ` · \`${modelId}\``}`, ''];
   lines.push(...attentionLines(attention), ...outageLines(outage));
@@ -17,7 +19,7 @@ export function detailsMarkdown(progress: TrainingProgress): string {
     `Session: ${sessionId === undefined ? 'none yet' : `\`${sessionId}\``}`,
     '',
     `Create: ${create.verdict}${create.credits === undefined ? '' : ` (${create.credits} credits)`}, ` +
-      `sent ${create.sends}× · uploads: ${uploads.calls} calls, credits ${uploads.credits}`,
+      `sent ${create.sends}× · uploads: ${uploads.calls}${uploadCredits(uploads, uploadPrice)}`,
     '',
     ...create.attempts.map((attempt, index) => attemptLine(attempt, index)),
     '',

@@ -27,13 +27,14 @@ import type {
   Receipt,
   Source,
   TrainCustomModelInput,
+  UploadPrice,
 } from '../contract/training.js';
-import { createReceipt, emptyReceipt, mostSpent, type Prices, uploadPrice } from '../money/receipt.js';
+import { createReceipt, emptyReceipt, mostSpent, priceOfUpload, type Prices } from '../money/receipt.js';
 import { whyRefused } from './corrections.js';
 import { detailsMarkdown } from './details.js';
 import { cut, Execution, now, optional, shortCharge } from './execution.js';
 import { Notices } from './notices.js';
-import { spentSoFar } from './sentences.js';
+import { spentSentence } from './sentences.js';
 
 const MEMO_LABEL = 200;
 
@@ -129,8 +130,8 @@ export class Run extends Execution<Phase, TrainingFacts> {
     };
   }
 
-  get uploadPrice(): number {
-    return uploadPrice(this.prices);
+  get uploadPrice(): UploadPrice {
+    return priceOfUpload(this.prices);
   }
 
   protected override get charge(): Receipt['create'] {
@@ -142,11 +143,11 @@ export class Run extends Execution<Phase, TrainingFacts> {
   }
 
   override get countedAs(): string {
-    return `an upload counts as ${this.uploadPrice} credits, what is unknown counts as spent`;
+    return `an upload counts as ${this.uploadPrice.credits} credits, what is unknown counts as spent`;
   }
 
   override get spentSoFar(): string {
-    return spentSoFar(this);
+    return spentSentence(this);
   }
 
   override whyRefused(correction: Correction, attention: Attention): string | undefined {
@@ -350,6 +351,7 @@ export class Run extends Execution<Phase, TrainingFacts> {
       phaseSince: this.phaseSince,
       ...optional('sessionId', this.sessionId),
       receipt: this.receipt,
+      uploadPrice: this.uploadPrice,
       ...optional('outage', this.outage),
       ...optional('modelId', this.modelId),
     };

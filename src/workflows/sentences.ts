@@ -1,19 +1,26 @@
 /**
  * Workflow sandbox, pure: what several parks tell a person.
  */
-import { CREATE_CREDITS, type Receipt } from '../contract/training.js';
+import { CREATE_CREDITS, type Receipt, type UploadPrice } from '../contract/training.js';
+import { uploadCredits } from '../money/receipt.js';
 
 /** What a person must know before giving up a session. */
 export const NEW_SESSION = 'A new session would upload and pay all files again, perhaps on another account.';
 
 /** What was spent by now, uploads and create, as sentences. */
-export function spentSoFar(run: { receipt: Receipt }): string {
-  const { calls } = run.receipt.uploads;
-  return `${calls === 1 ? '1 upload was' : `${calls} uploads were`} sent. ${spentSentence(run)}`;
+export function spentSentence({
+  receipt: { create, uploads },
+  uploadPrice,
+}: {
+  receipt: Receipt;
+  uploadPrice: UploadPrice;
+}): string {
+  const { calls } = uploads;
+  const sent = calls === 0 ? 'No upload was' : calls === 1 ? '1 upload was' : `${calls} uploads were`;
+  return `${sent} sent${uploadCredits(uploads, uploadPrice)}. ${createSentence(create)}`;
 }
 
-/** What create has cost so far, as a sentence. */
-export function spentSentence({ receipt: { create } }: { receipt: Receipt }): string {
+function createSentence(create: Receipt['create']): string {
   switch (create.verdict) {
     case 'charged':
       return `${create.credits ?? CREATE_CREDITS} credits are spent.`;

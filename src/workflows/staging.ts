@@ -4,6 +4,7 @@
  */
 import { ActivityFailure, CancellationScope } from '@temporalio/workflow';
 import { ActivityFailureType } from '../contract/failures.js';
+import { nameAmong } from '../contract/labels.js';
 import type { FileProgress } from '../contract/progress.js';
 import type { FileSource } from '../contract/training.js';
 import { provenFailure } from './failures.js';
@@ -86,7 +87,9 @@ export class Stager {
       } catch (error) {
         if (!(error instanceof ActivityFailure)) throw error;
         const why = error.cause?.message ?? error.message;
-        run.tell(`The staged copy of file ${number} could not be removed (${why}).`);
+        const file = run.files[number - 1];
+        const name = file === undefined ? `file ${number}` : nameAmong(file, run.files);
+        run.tell(`The staged copy of ${name} could not be removed (${why}).`);
       }
     });
     const settled = removal.finally(() => this.#removals.delete(settled));

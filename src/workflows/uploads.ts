@@ -7,6 +7,7 @@ import type { TaskOutcome } from '../activities/checkTasks.js';
 import type { StartedUpload } from '../activities/uploadClip.js';
 import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
+import { nameAmong } from '../contract/labels.js';
 import type { FileProgress } from '../contract/progress.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
@@ -16,7 +17,7 @@ import type { Parking } from './parking.js';
 import type { Poller, Watch } from './polling.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
 import type { Run } from './run.js';
-import { spentSoFar } from './sentences.js';
+import { spentSentence } from './sentences.js';
 import type { Stager } from './staging.js';
 
 type UploadVerdict =
@@ -65,13 +66,13 @@ async function uploadUntilSettled(
       case 'fail':
         if (pool.failed.length > 0) {
           await pool.stop();
-          throw run.failure(TrainingFailureType.UploadRejected, sentenceFor(bad));
+          throw run.failure(TrainingFailureType.UploadRejected, reasonsIn(bad, run.files));
         }
         break;
       case 'drop':
         if (pool.overdue.length === 0 && canDrop(run, bad)) {
           for (const file of bad) run.setFile(file, 'dropped', file.reason);
-          run.tell(`Left out: ${bad.map(({ number }) => number).join(', ')}.`);
+          run.tell(`Left out: ${bad.map((file) => nameAmong(file, run.files)).join(', ')}.`);
           return undefined;
         }
         break;
@@ -112,8 +113,9 @@ async function askAboutBadFiles(
   return parking.park(
     {
       kind: 'bad-files',
-      message: `${sentenceFor(bad)} The other clips are kept. ${spentSoFar(run)}`,
-      evidence: bad.map(({ number, label, reason }) => `${number} ${label}: ${reason ?? 'no reason given'}`),
+      message: `${summaryOf(bad, run.files)} ${spentSentence(run)}`,
+      // Of one file the message has it.
+      evidence: bad.length === 1 ? [] : bad.map((file) => reasonOf(file, run.files)),
       options: [
         'retry',
         ...(isWaiting ? (['keepWaiting'] as const) : []),
@@ -234,11 +236,11 @@ class UploadPool {
       if (verdict.kind === 'clip') {
         file.clipId = verdict.clipId;
         run.setFile(file, 'ready');
-        run.tell(`File ${file.number} is clip ${verdict.clipId}.`);
+        run.tell(`${nameAmong(file, run.files)} is clip ${verdict.clipId}.`);
         run.show();
         return;
       }
-      run.tell(`File ${file.number}, try ${file.tries}: ${verdict.reason}`);
+      run.tell(`${nameAmong(file, run.files)}, try ${file.tries}: ${verdict.reason}`);
       if (verdict.kind === 'hopeless' || file.tries >= tries) {
         run.setFile(file, 'failed', verdict.reason);
         return;
@@ -293,7 +295,7 @@ class UploadPool {
     const { number, tries, label } = file;
     const taskId = run.takeTask(file);
     if (taskId !== undefined) {
-      run.tell(`The upload of file ${number} was begun elsewhere: nothing is paid again.`);
+      run.tell(`The upload of ${nameAmong(file, run.files)} was begun elsewhere: nothing is paid again.`);
       return { taskId };
     }
     const offer = await this.#stager.offer(file);
@@ -302,9 +304,14 @@ class UploadPool {
     const name = `file ${number} of ${run.files.length}, try ${tries}: ${label}`;
     try {
       return await this.#parking.mending(async () => {
-        await this.#parking.withinBudget(run.uploadPrice, `the upload of file ${number}`, true, () => {
-          run.uploads.calls += 1;
-        });
+        await this.#parking.withinBudget(
+          run.uploadPrice.credits,
+          `the upload of ${nameAmong(file, run.files)}`,
+          true,
+          () => {
+            run.uploads.calls += 1;
+          },
+        );
         try {
           const { sessionId, firstRunId } = run.session;
           file.begunAt = now();
@@ -320,7 +327,7 @@ class UploadPool {
           });
           if (started.isSalvaged === true) {
             delete file.begunAt;
-            run.tell(`File ${number} was uploaded by an earlier run: nothing is paid again.`);
+            run.tell(`${nameAmong(file, run.files)} was uploaded by an earlier run: nothing is paid again.`);
           }
           return started;
         } catch (error) {
@@ -373,9 +380,20 @@ function canDrop(run: Run, bad: FileProgress[]): boolean {
   return left >= fewestClips(run.input);
 }
 
-function sentenceFor(bad: FileProgress[]): string {
+/** One file with its reason; of several only how many, since each reason is evidence. */
+function summaryOf(bad: FileProgress[], files: readonly FileProgress[]): string {
+  if (bad.length === 1) return reasonsIn(bad, files);
+  const wanted = files.filter(({ state }) => state !== 'dropped');
+  return `${bad.length} of ${wanted.length} files have no clip.`;
+}
+
+function reasonsIn(bad: FileProgress[], files: readonly FileProgress[]): string {
   const [first, ...others] = bad;
   if (first === undefined) return '';
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-  return `File ${first.number}, ${first.label}, has no clip: ${first.reason ?? 'no reason given'}${more}.`;
+  return `No clip of ${reasonOf(first, files)}${more}.`;
+}
+
+function reasonOf(file: FileProgress, files: readonly FileProgress[]): string {
+  return `${nameAmong(file, files)}: ${file.reason ?? 'no reason given'}`;
 }

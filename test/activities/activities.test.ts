@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { describe, expect, it } from 'vitest';
 import { type Activities, createActivities } from '../../src/activities/index.js';
+import type { AccountReading } from '../../src/money/audit.js';
 import { against, API_KEY, CREATE, errorOf, type Fixture, SESSION } from '../mountsea/harness.js';
 import { type Handler, reply } from '../support/http.js';
 import type { SubmitTrainingInput } from '../../src/activities/submitTraining.js';
@@ -268,6 +269,35 @@ describe('submitTraining', () => {
     });
     expect((await failureOf(run(activities.submitTraining, submit(fixture)))).type).toBe('HeldBack');
     expect(creates(fixture)).toBe(0);
+  });
+});
+
+describe('readAccount', () => {
+  /** Both hosts, each with a clock of its own. */
+  const withClocks =
+    (apiAheadMs: number, billingAheadMs: number): Handler =>
+    ({ path }, response) => {
+      const isBilling = path.startsWith('/api-user');
+      const date = new Date(Date.now() + (isBilling ? billingAheadMs : apiAheadMs)).toUTCString();
+      reply(response, isBilling ? 503 : 401, {}, { date });
+    };
+  const clockOf = async (handler: Handler): Promise<number | undefined> => {
+    const { activities, fixture } = await activitiesAgainst(handler);
+    const input = { origin: affinityOf(fixture).origin, since: Date.now(), checksKey: true };
+    const reading = await new MockActivityEnvironment().run(activities.readAccount, input);
+    return (reading as AccountReading).clockAheadMs;
+  };
+
+  it('says how far the clocks are apart, of the host that is off, whatever else it answers', async () => {
+    // A minute this way or that is for a slow machine.
+    const near = (ms: number | undefined, wanted: number): boolean => Math.abs((ms ?? 0) - wanted) < 60_000;
+    expect(near(await clockOf(withClocks(-600_000, 0)), 600_000)).toBe(true);
+    expect(near(await clockOf(withClocks(0, 600_000)), -600_000)).toBe(true);
+    const silent: Handler = (_, response) => {
+      response.sendDate = false;
+      reply(response, 200, {});
+    };
+    expect(await clockOf(silent)).toBeUndefined();
   });
 });
 

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/finding.js';
 import { localFilesFindings } from '../../src/cli/doctor/localFiles.js';
 import { type Machine, machineFindings } from '../../src/cli/doctor/machine.js';
-import { serviceFindings } from '../../src/cli/doctor/service.js';
+import { clockFinding, serviceFindings } from '../../src/cli/doctor/service.js';
 import { main } from '../../src/cli/program.js';
 import { parseRecord } from '../../src/cli/schema.js';
 import { homePaths } from '../../src/temporal/files.js';
@@ -195,6 +195,21 @@ describe('doctor finds of the background server', () => {
   });
 });
 
+describe('doctor finds of the clocks', () => {
+  it.each([
+    [undefined, 'unknown', /do not tell/],
+    [-60_000, 'ok', /agree/],
+    [61_000, 'note', /1 min ahead of Mountsea's/],
+    [-90_000, 'note', /1 min behind Mountsea's/],
+    [600_000, 'problem', /10 min ahead of .* a charge may be missed/],
+  ] as const)('what %s ms mean: %s', (aheadMs, verdict, words) => {
+    const finding = clockFinding(aheadMs);
+    expect(finding).toMatchObject({ check: 'clock', verdict });
+    expect(finding.found).toMatch(words);
+    expect(finding.mend?.includes('NTP') ?? false).toBe(verdict === 'note' || verdict === 'problem');
+  });
+});
+
 describe('the command', () => {
   it('exits 1 with a problem and has a record of its own', async () => {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
@@ -210,7 +225,7 @@ describe('the command', () => {
     const io = { env, stdout, stderr, cwd: folder };
     expect(await main(['doctor'], io as unknown as Parameters<typeof main>[1])).toBe(0);
     expect(String(stdout.read())).toMatch(/\? +account +unknown \(no worker\)\n +-> .* up`/);
-    expect(String(stderr.read())).toBe('Nothing wrong was found; not checked: account, balance.\n');
+    expect(String(stderr.read())).toBe('Nothing wrong was found; not checked: account, balance, clock.\n');
   });
 
   it('gives a mend with every problem', async () => {

@@ -7,10 +7,12 @@ import {
   news,
   picture,
   receiptWords,
+  statusLine,
   statusLines,
   waitWords,
 } from '../../src/cli/draw.js';
 import { widthOf } from '../../src/cli/text.js';
+import { emptyReceipt } from '../../src/money/receipt.js';
 import { type Snapshot, withPending } from '../../src/library/snapshot.js';
 import type { FileProgress, TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
 
@@ -67,7 +69,8 @@ const canvas = (width: number): { width: number; isColored: boolean; program: st
 const attention = {
   id: 'a1',
   kind: 'bad-files',
-  message: 'File 5 has no clip: not music. The other clips are kept; create was not sent.',
+  message:
+    'No clip of track-5.mp3: not music. 8 uploads were sent. Create was not charged; the clips are kept.',
   since: START,
   evidence: ['5 https://cdn.example/track-5.mp3: not music'],
   options: ['retry', 'giveUp'],
@@ -128,6 +131,19 @@ describe('the picture of a training', () => {
       for (const line of lines) expect(widthOf(line), line).toBeLessThanOrEqual(width);
       expect(lines[0]).toContain('Night Drive');
     }
+  });
+
+  it('says why files are bad once: with the file, or below where that has no room', () => {
+    const pictureOf = (reason: string): string => {
+      const files = [4, 5].map((number) => file(number, { state: 'failed', reason }));
+      const evidence = files.map(({ number }) => `track-${number}.mp3: ${reason}`);
+      const parked = { ...attention, options: [], message: '2 of 2 files have no clip.', evidence };
+      const shown = picture(snapshotOf(files, { attention: parked }), NOW, { ...canvas(80), height: 39 });
+      return shown.join('\n').replace(/\s+/g, ' ');
+    };
+    expect(pictureOf('not music').split('not music')).toHaveLength(3);
+    const long = 'POST /suno/v2/customModel/upload was answered 400: the file is no music at all';
+    expect(pictureOf(long)).toContain(`- track-5.mp3: ${long}`);
   });
 
   it('shows every file where there is room for all', () => {
@@ -247,6 +263,26 @@ describe('what is new', () => {
     expect(news(one, two, canvas(80))).toEqual([expect.stringContaining('Uploads 8 files.')]);
   });
 
+  it('tells what it waits for once, with the commands, and not in the story as well', () => {
+    const parked = { ...attention, options: [...attention.options], evidence: [] };
+    const snapshot = snapshotOf([file(5, { state: 'failed' })], {
+      attention: parked,
+      timeline: [
+        { at: START, text: 'track-5.mp3, try 1: not music' },
+        { at: START, text: `Waits (bad-files): ${parked.message}` },
+      ],
+    });
+    expect(news(undefined, snapshot, canvas(80))).toEqual([
+      expect.stringMatching(/ {2}track-5\.mp3, try 1: not music$/),
+      'Needs attention: bad-files',
+      `  ${parked.message}`,
+      '  tunesmith fix train-x --retry',
+      expect.stringContaining('each upload is paid'),
+      '  tunesmith fix train-x --give-up',
+      expect.stringContaining('ends the training'),
+    ]);
+  });
+
   it('is also that nobody but a person helps any more', () => {
     const open = { ...attention, options: [...attention.options], evidence: [] };
     const mending = snapshotOf([], { attention: { ...open, nextTryAt: START } });
@@ -255,6 +291,18 @@ describe('what is new', () => {
     expect(news(undefined, mending, canvas(80)).join('\n')).not.toContain('fix train-x');
     expect(news(mending, mending, canvas(80))).toEqual([]);
     expect(news(mending, parked, canvas(80)).join('\n')).toContain('fix train-x --retry');
+  });
+
+  it('is an end once, whoever tells it: the story, or the memo where nobody answers any more', () => {
+    const finishedAt = new Date(NOW).toISOString();
+    const told = snapshotOf([], { timeline: [{ at: finishedAt, text: 'Model chirp-custom:x is ready.' }] });
+    told.memo = { ...told.memo, finishedAt, modelId: 'chirp-custom:x' };
+    const ended = { ...told, status: 'completed' as const };
+    delete ended.progress;
+    expect(news(told, ended, canvas(80))).toEqual([]);
+    expect(news(snapshotOf([]), ended, canvas(80))).toEqual([
+      expect.stringContaining('Model chirp-custom:x is ready.'),
+    ]);
   });
 
   it('comes from the memo where no worker answers', () => {
@@ -270,10 +318,8 @@ describe('what it waits for', () => {
     ['credentials', START, /by itself when the key is right: `tunesmith login`, or MOUNTSEA_API_KEY/],
     ['credits', START, /by itself when the balance is topped up/],
     ['charge-unknown', START, /by itself, or by you/],
-    // A limit that the user set.
-    ['credits', undefined, /^It waits for you\.$/],
   ] as const)('says what puts it right: %s', (kind, nextTryAt, words) => {
-    const parked = { ...attention, kind, options: [], evidence: [], ...(nextTryAt && { nextTryAt }) };
+    const parked = { ...attention, kind, options: [], evidence: [], nextTryAt };
     expect(waitWords(parked, canvas(80))).toMatch(words);
   });
 });
@@ -338,6 +384,24 @@ describe('what was spent', () => {
     expect(text).toMatch(
       /create 1 .*charge unknown\n +because a task id\ncreate 2 .*charged: 100 credits \(provisional\)/,
     );
+  });
+
+  it('has an estimate of uploads that the ledger has not shown, which is called one', () => {
+    const receipt = { ...emptyReceipt(), uploads: { calls: 8, credits: 'unknown' as const } };
+    const price = (basis: 'ledger' | 'said' | 'assumption'): string =>
+      receiptWords(receipt, { credits: 5, basis });
+    expect(price('assumption')).toBe('create: not charged · 8 uploads (about 40 credits, assumed price)');
+    expect(price('said')).toMatch(/\(about 40 credits, at the price of --upload-credits\)$/);
+    expect(price('ledger')).toMatch(/\(about 40 credits, at the dearest price seen\)$/);
+    // Known is known, and of nothing nothing is said.
+    expect(receiptWords({ ...receipt, uploads }, { credits: 9, basis: 'assumption' })).toMatch(
+      /8 uploads: 40 credits$/,
+    );
+    expect(receiptWords(emptyReceipt(), { credits: 5, basis: 'assumption' })).toMatch(/0 uploads$/);
+    expect(receiptWords(receipt)).toMatch(/8 uploads$/);
+    const shown = snapshotOf([file(1)], { receipt, uploadPrice: { credits: 5, basis: 'assumption' } });
+    expect(picture(shown, NOW, canvas(80)).join('\n')).toContain('(about 40 credits, assumed price)');
+    expect(statusLine(shown, NOW)).toContain('(about 40 credits, assumed price)');
   });
 
   it('is in the list of models, and unknown there too', () => {

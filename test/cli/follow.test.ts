@@ -76,7 +76,7 @@ describe('following', () => {
       },
       reconnect: () => {
         reconnects += 1;
-        return Promise.resolve();
+        return Promise.resolve(false);
       },
       isOwn: false,
       show: { snapshot: () => undefined, note: (text) => notes.push(text) },
@@ -108,7 +108,7 @@ describe('following', () => {
       look: () => (isCurrent ? Promise.resolve(snapshotOf('completed')) : Promise.reject(new Error('asked'))),
       reconnect: () => {
         isCurrent = true;
-        return Promise.resolve();
+        return Promise.resolve(true);
       },
     });
     expect((await follow(followed)).exit).toBe(0);
@@ -124,6 +124,17 @@ describe('following', () => {
     const others = options([silent, silent, snapshotOf('completed')]);
     await follow(others);
     expect(others.reconnects()).toBe(0);
+  });
+
+  it('says nothing of it while our own server has its worker started again, unless that stays silent', async () => {
+    const silent = snapshotOf('running', { isLive: false });
+    const mended = { isOwn: true, reconnect: () => Promise.resolve(true) };
+    const soon = options([silent, silent, silent, silent, snapshotOf('completed')], mended);
+    await follow(soon);
+    expect(soon.notes).toEqual([]);
+    const never = options([...Array.from({ length: 10 }, () => silent), snapshotOf('completed')], mended);
+    await follow(never);
+    expect(never.notes).toEqual([expect.stringContaining('tunesmith worker')]);
   });
 
   it('adds no pause to looks that took their time, so that a missing worker is said within 3 s', async () => {

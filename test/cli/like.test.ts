@@ -1,12 +1,13 @@
 /**
  * `--like` and `--from`: what a record or a list gives, and what is asked for.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sourcesIn } from '../../src/cli/fromFile.js';
-import { sourcesLike } from '../../src/cli/like.js';
+import { askedLike, sourcesLike } from '../../src/cli/like.js';
 import type { RecordedSource } from '../../src/contract/record.js';
 import type { FileSource, UrlSource } from '../../src/contract/training.js';
 
@@ -30,6 +31,48 @@ const file = (label: string, sha256: string): FileSource => ({
   sha256,
   bytes: 1,
   at: { kind: 'path', path: `/${label}` },
+});
+
+describe('what is asked for beside --like', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tunesmith-asked-'));
+  const recorded = (number: number, source: string): RecordedSource => ({
+    file: number,
+    source,
+    sha256: createHash('sha256').update(source).digest('hex'),
+  });
+  for (const path of ['songs/a.mp3', 'songs/b [live].mp3', 'c.mp3']) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), path);
+  }
+  writeFileSync(join(folder, 'songs', 'cover.jpg'), '');
+  const [a, b, c] = [
+    recorded(1, 'songs/a.mp3'),
+    recorded(2, 'songs/b [live].mp3'),
+    recorded(3, 'c.mp3'),
+  ] as const;
+  const asked = (...sources: RecordedSource[]): ReturnType<typeof askedLike> =>
+    askedLike({ sources }, folder);
+
+  it('is the folder of local files where it has no others, else each of them', async () => {
+    expect(await asked(a, b)).toEqual({ args: ['songs'], lacksQuery: false, isElsewhere: false });
+    expect((await asked(a)).args).toEqual(['songs/a.mp3']);
+    expect((await asked(a, b, c)).args).toEqual(['songs/a.mp3', 'songs/b [live].mp3', 'c.mp3']);
+  });
+
+  it('says where files are not what they were, seen from here', async () => {
+    writeFileSync(join(folder, 'd.mp3'), 'other bytes');
+    expect((await asked(recorded(1, 'd.mp3'))).isElsewhere).toBe(true);
+    expect((await askedLike({ sources: [a, b] }, tmpdir())).isElsewhere).toBe(true);
+  });
+
+  it('has no URL that the record keeps whole, and marks one whose query is gone', async () => {
+    const signed = { file: 2, source: CDN, hasQuery: true as const };
+    expect(await asked({ file: 1, source: CDN }, signed)).toEqual({
+      args: [`${CDN}?`],
+      lacksQuery: true,
+      isElsewhere: false,
+    });
+  });
 });
 
 describe('the sources of a record', () => {

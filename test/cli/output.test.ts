@@ -87,6 +87,19 @@ describe('without a terminal', () => {
     expect(stderr()).not.toContain('\u001b');
     view.end();
   });
+
+  it('tells only what came after what was told already', () => {
+    const { io, stderr } = streams();
+    const told = snapshotOf(['Opens a session.', 'Waits (bad-files): no clip.']);
+    const view = new Output(io, false).follower(() => 'http://127.0.0.1:8233/', told);
+    const texts = ['Opens a session.', 'Waits (bad-files): no clip.', 'A person answered: retry.'];
+    view.snapshot(snapshotOf(texts));
+    view.end();
+    expect(stderr().trim().split('\n')).toEqual([
+      'http://127.0.0.1:8233/',
+      expect.stringContaining('A person answered: retry.'),
+    ]);
+  });
 });
 
 describe('with --json', () => {

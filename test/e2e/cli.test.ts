@@ -12,6 +12,7 @@ import { runCli, startCli } from '../support/cli.js';
 import { recordsIn } from '../support/json.js';
 import { createRig, type Rig, type WorkerProcess } from '../support/rig.js';
 import { onTerminal } from '../support/terminal.js';
+import { wordsOf } from '../support/shellWords.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const MODEL_ID_LINE = /^chirp-custom:[0-9a-f-]{36}\n$/;
@@ -56,7 +57,7 @@ describe('train', () => {
     const { code, stdout, stderr } = await runCli(train(), rig.env);
     expect(code).toBe(0);
     expect(stdout).toMatch(MODEL_ID_LINE);
-    expect(stderr).toMatch(/File 8 is clip/);
+    expect(stderr).toMatch(/ track-08\.wav is clip /);
     expect(stderr).toMatch(/Spent on this training: create: 100 credits .*8 uploads/);
     expect(stderr).not.toMatch(CONTROL);
   });
@@ -167,6 +168,9 @@ describe('a training that waits for a person', () => {
     const fixed = await runCli(['fix', name, '--retry'], rig.env);
     expect(fixed.code).toBe(0);
     expect(fixed.stdout).toMatch(MODEL_ID_LINE);
+    // What was before the answer was told already.
+    expect(fixed.stderr).toMatch(/A person answered: retry/);
+    expect(fixed.stderr).not.toMatch(/Opens a session|Needs attention/);
   });
 
   it('goes on by itself when the answer of create is lost, and is paid once', async () => {
@@ -186,7 +190,7 @@ describe('a training that waits for a person', () => {
       fresh.sandbox.addFaults([{ on: 'create', fault: { kind: 'status', status: 500 } }]);
       const parked = await runCli(['train', '--yes', '--name', name, ...fresh.tracks.urls], fresh.env);
       expect(parked.code, parked.stderr).toBe(6);
-      expect(parked.stderr).toContain('charge unknown');
+      expect(parked.stderr).toContain('Whether the 100 credits of create are spent is unknown');
       const status = await runCli(['status', name, '--exit-status'], fresh.env);
       expect(status.code).toBe(6);
       expect((await runCli(['fix', name, '--give-up'], fresh.env)).code).toBe(6);
@@ -208,7 +212,12 @@ describe('cancel', () => {
     const before = await runCli(['cancel', name], rig.env);
     expect(before.code).toBe(3);
     expect(before.stderr).toContain('not charged');
-    const again = await runCli(train('--again', '--json', '--detach'), rig.env);
+    // The command that goes on is there to be pasted.
+    const [command = ''] = /tunesmith train --like .*/.exec(before.stderr) ?? [];
+    const words = wordsOf(command).slice(1);
+    expect(words.at(-1)).toBe('--again');
+    const again = await runCli([...words, '--yes', '--json', '--detach'], rig.env);
+    expect(again.code, again.stderr).toBe(7);
     const { workflowId } = recordsIn(again.stdout)[0] as { workflowId: string };
     await waitUntil('it trains', () => creates() === 1);
     await waitUntil('the charge is known', async () =>

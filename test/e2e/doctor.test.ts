@@ -49,6 +49,7 @@ it('finds a missing namespace, a task queue without a worker, and with one that 
   expect(withOne['worker']).toMatch(/^ok: one polls/);
   expect(withOne['account']).toMatch(/^ok: Mountsea takes the key/);
   expect(withOne['balance']).toMatch(/^ok: \d+ credits/);
+  expect(withOne['clock']).toMatch(/^ok/);
   expect(rig.sandbox.report().requests.counts).not.toMatchObject({ prepare: expect.anything() as unknown });
 });
 

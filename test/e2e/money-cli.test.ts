@@ -346,7 +346,7 @@ describe('with a worker that knows how soon charges appear', () => {
     expect(cancelled.code, cancelled.stderr).toBe(3);
     expect(cancelled.stderr).toContain('It ends when it is known what became of create');
     expect(cancelled.stderr).toContain('nothing but the uploads is spent');
-    expect(cancelled.stderr).toMatch(/tunesmith train --session \S+ --name/);
+    expect(cancelled.stderr).toMatch(/tunesmith train --like train-\S+ .*--session \S+ --again\n/);
     expect((await follower.finished).code).toBe(3);
   });
 });

@@ -349,7 +349,7 @@ describe('a worker', () => {
       rmSync(keyFile);
       const training = await own.train();
       const { message, nextTryAt } = await parked(training, 'credentials');
-      expect(message).toContain('0 uploads were sent');
+      expect(message).toContain('No upload was sent');
       expect(nextTryAt).toBeDefined();
       writeFileSync(keyFile, own.sandbox.apiKey);
       const { receipt } = await training.handle.result();

@@ -12,6 +12,8 @@ import {
   audit as auditOf,
   type Audit,
   type AuditedAttempt,
+  auditedCreate,
+  type AuditedCreate,
   auditWindow,
   settled,
 } from '../../money/audit.js';
@@ -158,27 +160,6 @@ function rowOf({ id, at, amount }: CreateRow): { id: string; at: string; credits
   return { id, at: new Date(at).toISOString(), credits: amount };
 }
 
-type AuditedTraining = Pick<
-  AuditedAttempt,
-  'workflowId' | 'name' | 'sessionId' | 'decision' | 'sentAt' | 'verdict' | 'credits'
->;
-
-function trainingOf({
-  workflowId,
-  name,
-  sessionId,
-  decision,
-  sentAt,
-  verdict,
-  credits,
-}: AuditedAttempt): AuditedTraining {
-  return {
-    workflowId,
-    name,
-    ...(sessionId === undefined ? {} : { sessionId }),
-    decision,
-    sentAt,
-    verdict,
-    ...(credits === undefined ? {} : { credits }),
-  };
+function trainingOf(attempt: AuditedAttempt): AuditedCreate {
+  return auditedCreate(attempt, attempt);
 }

@@ -5,11 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf } from '../commandLine.js';
 import { defineCommand, idOrSong, json } from '../command.js';
 import type { Connected } from '../../library/connect.js';
-import { receiptWords } from '../draw.js';
+import { spentWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
-import { isRunning, type JsonFlag, withTraining } from './common.js';
+import { askedLike } from '../like.js';
+import { folderOf, isRunning, type JsonFlag, withTraining } from './common.js';
 import { cancelSong } from './songs.js';
 
 const LOOK_EVERY_MS = 250;
@@ -27,15 +28,29 @@ export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
   isFor: isRunning,
   takesSongs: true,
-  run: ({ args: [id], flags, io }) => withTraining(id, flags, io, cancel, isRunning, cancelSong),
+  run: ({ args: [id], flags, io }) =>
+    withTraining(
+      id,
+      flags,
+      io,
+      (connected, workflowId, output) => cancel(connected, workflowId, output, folderOf(io)),
+      isRunning,
+      cancelSong,
+    ),
 });
 
-async function cancel(connected: Connected, workflowId: string, output: Output): Promise<number> {
+/** @param folder that the user stands in; absolute. */
+async function cancel(
+  connected: Connected,
+  workflowId: string,
+  output: Output,
+  folder: string,
+): Promise<number> {
   const { trainings } = connected;
   const before = await trainings.look(workflowId);
   if (before.status !== 'running') {
     output.json(recordOf(before));
-    output.say(`${workflowId} has ended already: ${before.status}. ${receiptWords(before.memo.receipt)}.`);
+    output.say(`${workflowId} has ended already: ${before.status}. ${spentWords(before.memo)}.`);
     return Exit.done;
   }
   await trainings.cancel(workflowId);
@@ -44,7 +59,7 @@ async function cancel(connected: Connected, workflowId: string, output: Output):
   let said: string | undefined;
   for (;;) {
     const now = await trainings.look(workflowId);
-    if (now.status !== 'running') return tellEnd(now, output);
+    if (now.status !== 'running') return tellEnd(now, connected, output, folder);
     const why = waitsFor(now);
     if (why !== undefined && why !== said) output.say(why);
     said = why ?? said;
@@ -70,11 +85,16 @@ function waitsFor({ progress }: Snapshot): string | undefined {
     : undefined;
 }
 
-function tellEnd(end: Snapshot, output: Output): number {
-  const { status, memo } = end;
-  const { receipt, sessionId, name } = memo;
+async function tellEnd(
+  end: Snapshot,
+  { trainings }: Connected,
+  output: Output,
+  folder: string,
+): Promise<number> {
+  const { status, memo, workflowId } = end;
+  const { receipt, sessionId } = memo;
   output.json(recordOf(end));
-  output.say(`Ended: ${status}. ${receiptWords(receipt)}.`);
+  output.say(`Ended: ${status}. ${spentWords(memo)}.`);
   if (status === 'completed') {
     output.say('It had its model before it could stop.');
     return Exit.done;
@@ -82,9 +102,21 @@ function tellEnd(end: Snapshot, output: Output): number {
   const { program } = output.canvas;
   output.say(moneySentence(end, program));
   if (sessionId !== undefined) {
-    const command = commandOf(program, ['train', '--session', sessionId, '--name', name]);
+    const clips = memo.uploads.filter(({ clipId }) => clipId !== undefined).length;
+    const { record } = await trainings.records.find(workflowId);
+    const asked = record === undefined ? undefined : await askedLike(record, folder);
+    // What names the files: the record, or where there is none whoever reads this.
+    const like =
+      asked === undefined ? ['--name', memo.name, 'FILES…'] : ['--like', workflowId, ...asked.args];
+    // Last, since what follows `--again` might be taken for its label.
+    const args = ['train', ...like, '--session', sessionId, '--again'];
+    const hints = [
+      ...(asked?.isElsewhere === true ? ['in the folder that its files are in'] : []),
+      ...(asked?.lacksQuery === true ? ['with the URLs whole: their queries are not kept'] : []),
+    ];
+    const how = hints.length === 0 ? '' : `, ${hints.join(' and ')}`;
     output.say(
-      `Session ${sessionId} can be gone on with, and the clips in it are paid for. With the same files:\n  ${command} URL… --again`,
+      `Session ${sessionId} can be gone on with${how}; ${clips === 1 ? 'its clip is' : `its ${clips} clips are`} paid for:\n  ${commandOf(program, args)}`,
     );
   }
   return exitOfEnd(receipt.create.verdict);

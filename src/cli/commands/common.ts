@@ -13,7 +13,6 @@ import { UsageError } from '../exit.js';
 import { type Followable, isSong, titleOf } from '../follow.js';
 import { type Io, Output, programIn } from '../output.js';
 import type { StagingRules } from '../../library/stage.js';
-import type { Snapshot } from '../../library/snapshot.js';
 
 export interface JsonFlag {
   json?: boolean;
@@ -125,10 +124,19 @@ export function saying(output: Output, io: Io): (line: string) => void {
   };
 }
 
-export function sayIfNoWorker({ status, progress }: Snapshot, output: Output): void {
+export function sayIfNoWorker(
+  { status, progress }: Followable,
+  connected: Connected,
+  output: Output,
+  noun = 'training',
+): void {
   if (status !== 'running' || progress !== undefined) return;
+  const seen = `this is what the ${noun} last wrote down`;
   output.say(
-    `No worker answers: this is what the training last wrote down. It goes on when a worker runs: ${output.canvas.program} worker`,
+    // One that was started just now has its code to load.
+    connected.worker === undefined
+      ? `No worker answers: ${seen}. It goes on when a worker runs: ${output.canvas.program} worker`
+      : `The background worker does not answer yet: ${seen}.`,
   );
 }
 

@@ -16,7 +16,7 @@ export const doctorCommand = defineCommand<JsonFlag>({
   name: 'doctor',
   summary: 'find what is wrong, free of charge',
   description:
-    'Looks at Node, the PATH, folders and disk, the key, the bucket or tunnel for local files (one small object is put, got and deleted), the Temporal server and its workers, and, by a worker that runs, at what Mountsea says to the key and at the balance. It starts nothing. Exit code 1 where there is a problem; each comes with what to do.',
+    'Looks at Node, the PATH, folders and disk, the key, the bucket or tunnel for local files (one small object is put, got and deleted), the Temporal server and its workers, and, by a worker that runs, at what Mountsea says to the key, at the balance, and at whether both clocks agree. It starts nothing. Exit code 1 where there is a problem; each comes with what to do.',
   options: [json()],
   examples: [
     { line: 'doctor', does: 'before the first training, or when something does not work' },

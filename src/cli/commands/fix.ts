@@ -130,14 +130,14 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
       const training = await connected.trainings.look(workflowId);
       const linesOf = (one: Attention): string[] => attentionLines(one, training, output.canvas);
       await answer(training, wish, linesOf, connected, output, flags, io);
-      return followTo(workflowId, connected, output, flags, io);
+      return followTo(workflowId, connected, output, flags, io, wish === undefined ? {} : { told: training });
     },
     waits,
     async (connected, workflowId, output) => {
       const song = await connected.songs.look(workflowId);
       const linesOf = (one: Attention): string[] => songAttentionLines(one, song, output.canvas);
       await answer(song, wish, linesOf, connected, output, flags, io);
-      return followSong(workflowId, connected, output, flags, io);
+      return followSong(workflowId, connected, output, flags, io, wish === undefined ? {} : { told: song });
     },
   );
 }

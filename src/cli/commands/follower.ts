@@ -11,7 +11,7 @@ import { readSettings } from '../../temporal/settings.js';
 import { canAsk } from '../ask.js';
 import { attend } from '../attention.js';
 import { attentionOf } from '../correcting.js';
-import { waitWords } from '../draw.js';
+import { reasonLines, waitWords } from '../draw.js';
 import { CommandError, Exit } from '../exit.js';
 import { follow, type Followable, type Show } from '../follow.js';
 import { untilInterrupted } from '../interrupted.js';
@@ -77,6 +77,7 @@ export async function followSubject<S extends Followable>(
       if (next === undefined) throw new CommandError('The state of the background server is gone.');
       if (current !== connected) await current.close();
       current = next;
+      return next.worker !== undefined;
     },
     isOwn: connected.isOwn,
     isCurrent: () => current.isCurrent(),
@@ -139,12 +140,15 @@ function sayWhy<S extends Followable>(
   if (exit === Exit.stillRunning || (exit === Exit.interrupted && attention === undefined)) {
     output.say(`The ${noun} goes on.${spent} To come back: ${comeBack}`);
   } else if (last !== undefined && attention !== undefined) {
-    // Neither a question nor a picture that must fit has room for them.
+    // Records are not for people.
+    if (output.isJson) for (const line of reasonLines(attention, output.canvas)) output.say(line);
+    // Neither a question nor a picture that must fit has room for them; lines have them already.
     if (output.isDrawn || output.isJson) for (const line of answerLines(attention, last)) output.say(line);
-    // Lines have them where it waits for a person only.
-    const isAnswered = output.isDrawn || output.isJson || attention.nextTryAt === undefined;
-    const next = isAnswered ? 'Answer with one of the commands above; then:' : 'To come back:';
-    output.say(`${waitWords(attention, output.canvas)}${spent} ${next} ${comeBack}`);
+    output.say(
+      attention.nextTryAt === undefined
+        ? `It waits for you: one of the commands above answers it and goes on. To come back: ${comeBack}`
+        : `${waitWords(attention, output.canvas)}${spent} To come back: ${comeBack}`,
+    );
   } else if (last !== undefined) {
     output.say(`Ended: ${last.status}.${spent}`);
   }

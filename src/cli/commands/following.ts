@@ -6,7 +6,7 @@ import type { Connected } from '../../library/connect.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { notEmpty } from '../arguments.js';
 import { defineCommand, idOrSong, json, wait } from '../command.js';
-import { answerLines, costOf, receiptWords, resultLines } from '../draw.js';
+import { answerLines, costOf, receiptWords, resultLines, spentWords } from '../draw.js';
 import { Exit, UsageError } from '../exit.js';
 import { exitOf } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, recordOf } from '../output.js';
@@ -78,20 +78,24 @@ function tellTraining({ out }: ResultFlags): typeof tellResult {
   };
 }
 
-/**
- * Follows a training until there is a reason to stop, and says what the reason was.
- *
- * @param savePath file of `--save`; absolute.
- * @param afterDone what comes after the model id.
- */
+/** What goes with following a training, where there is more to do than to look. */
+export interface FollowMore {
+  /** File of `--save`; absolute. */
+  savePath?: string | undefined;
+  /** What comes after the model id. */
+  afterDone?: (connected: Connected) => Promise<void>;
+  /** What was told of it already: lines tell only what came after it. */
+  told?: Snapshot;
+}
+
+/** Follows a training until there is a reason to stop, and says what the reason was. */
 export function followTo(
   workflowId: string,
   connected: Connected,
   output: Output,
   flags: FollowFlags,
   io: Io,
-  savePath?: string,
-  afterDone?: (connected: Connected) => Promise<void>,
+  { savePath, afterDone, told }: FollowMore = {},
 ): Promise<number> {
   const saveFile = (say: (line: string) => void): SaveFile | undefined =>
     savePath === undefined ? undefined : new SaveFile(savePath, connected.worker?.keyFingerprint, say);
@@ -105,7 +109,7 @@ export function followTo(
     workflowId,
     look,
     view: (uiOf) => {
-      const view = output.follower(uiOf);
+      const view = output.follower(uiOf, told);
       const save = saveFile((line) => {
         view.note(asCalled(line, io));
       });
@@ -121,14 +125,14 @@ export function followTo(
       const snapshot = await look(now);
       output.json(recordOf(snapshot));
       saveFile(output.say)?.take(snapshot, seenAt);
-      sayIfNoWorker(snapshot, output);
+      sayIfNoWorker(snapshot, now, output);
     },
     finish: async (now) => {
-      const told = await tellResult(now, workflowId, output, { onlyModelId: true });
+      const exit = await tellResult(now, workflowId, output, { onlyModelId: true });
       await afterDone?.(now);
-      return told;
+      return exit;
     },
-    spentIn: ({ progress, memo }) => receiptWords((progress ?? memo).receipt),
+    spentIn: ({ progress, memo }) => spentWords(progress ?? memo),
     costOf,
     answerLines: (attention, snapshot) => answerLines(attention, snapshot, output.canvas),
   };
@@ -136,11 +140,12 @@ export function followTo(
 }
 
 export async function tellResult(
-  { trainings }: Connected,
+  connected: Connected,
   workflowId: string,
   output: Output,
   { onlyModelId = false } = {},
 ): Promise<number> {
+  const { trainings } = connected;
   const snapshot = await trainings.look(workflowId);
   if (snapshot.status === 'completed') {
     const result = await trainings.result(workflowId);
@@ -154,8 +159,8 @@ export async function tellResult(
   }
   output.json(recordOf(snapshot));
   output.say(
-    `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${receiptWords(snapshot.memo.receipt)}.`,
+    `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${spentWords(snapshot.memo)}.`,
   );
-  sayIfNoWorker(snapshot, output);
+  sayIfNoWorker(snapshot, connected, output);
   return exitOf(snapshot) ?? Exit.stillRunning;
 }

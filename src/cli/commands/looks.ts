@@ -67,7 +67,7 @@ async function status(id: string | undefined, flags: LookFlags, io: Io): Promise
     for (const line of statusLines(snapshot, ui, Date.now(), { ...output.canvas, isColored: false }))
       output.data(line);
     if (runId === '') output.say('The training itself is gone from the server: this is its record.');
-    sayIfNoWorker(snapshot, output);
+    sayIfNoWorker(snapshot, connected, output);
     return flags.exitStatus === true ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
   };
   return withTraining(id, flags, io, ofTraining, undefined, ofSong);
@@ -95,7 +95,7 @@ async function list(flags: ListFlags, io: Io): Promise<number> {
     for (const line of listLines(trainings, output.dataWidth)) output.data(line);
     const running = trainings.find(({ status: word }) => word === 'running');
     if (running !== undefined && connected !== undefined) {
-      sayIfNoWorker(await connected.trainings.look(running.workflowId), output);
+      sayIfNoWorker(await connected.trainings.look(running.workflowId), connected, output);
     }
     const [newest] = trainings;
     if (flags.exitStatus !== true || newest === undefined || connected === undefined) return Exit.done;

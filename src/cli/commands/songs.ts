@@ -25,7 +25,7 @@ import { type Io, JSON_VERSION, type Output, programIn } from '../output.js';
 import { Screen } from '../screen.js';
 import type { JsonRecord } from '../schema.js';
 import { commandOf } from '../commandLine.js';
-import { pathFrom } from './common.js';
+import { pathFrom, sayIfNoWorker } from './common.js';
 import { type FollowFlags, followSubject, type Subject } from './follower.js';
 
 const LOOK_EVERY_MS = 250;
@@ -38,11 +38,16 @@ export function songRecord({ workflowId, runId, status, memo, progress }: SongSn
   return progress === undefined ? { ...memo, ...about, live: false } : { ...progress, ...about, live: true };
 }
 
+interface FollowSongMore extends Pick<TellSongOptions, 'folder' | 'paths'> {
+  told?: SongSnapshot;
+}
+
 /**
  * Follows a song until there is a reason to stop, and says what the reason was.
  *
  * @param folder where the clips go when it is done; absent: they are only named.
  * @param paths whether stdout gets the paths of the files.
+ * @param told what was told of it already: only what came after it is told.
  */
 export function followSong(
   workflowId: string,
@@ -50,13 +55,13 @@ export function followSong(
   output: Output,
   flags: FollowFlags,
   io: Io,
-  { folder, paths = true }: Pick<TellSongOptions, 'folder' | 'paths'> = {},
+  { folder, paths = true, told }: FollowSongMore = {},
 ): Promise<number> {
   const song: Subject<SongSnapshot> = {
     noun: 'song',
     workflowId,
     look: ({ songs }) => songs.look(workflowId),
-    view: (uiOf) => viewOf(output, io, uiOf),
+    view: (uiOf) => viewOf(output, io, uiOf, told),
     leave: async ({ songs }) => {
       output.json(songRecord(await songs.look(workflowId)));
       output.data(workflowId);
@@ -74,13 +79,15 @@ function viewOf(
   output: Output,
   io: Io,
   uiOf: (snapshot: SongSnapshot) => string | undefined,
+  told: SongSnapshot | undefined,
 ): Show<SongSnapshot> & { end(): void } {
   const screen = new Screen(io.stderr);
   const say = (line: string): void => {
     screen.clear();
     output.say(line);
   };
-  let before: SongSnapshot | undefined;
+  let before = told;
+  let isFirst = true;
   let shown = '';
   const said = new Set<string>();
   return {
@@ -92,7 +99,8 @@ function viewOf(
         shown = text;
       } else {
         const ui = uiOf(seen);
-        if (before === undefined && ui !== undefined) say(ui);
+        if (isFirst && ui !== undefined) say(ui);
+        isFirst = false;
         for (const line of songNews(before, seen, output.canvas, output.isDrawn)) say(line);
         if (output.isDrawn && seen.status === 'running') {
           screen.draw([songLine(seen, Date.now(), output.canvas)]);
@@ -194,11 +202,7 @@ export async function songStatus(
   const ui = connected.uiOf(workflowId, snapshot.runId);
   const canvas = { ...output.canvas, isColored: false };
   for (const line of songStatusLines(snapshot, ui, canvas)) output.data(line);
-  if (snapshot.status === 'running' && snapshot.progress === undefined) {
-    output.say(
-      `No worker answers: this is what the song last wrote down. It goes on when a worker runs: ${canvas.program} worker`,
-    );
-  }
+  sayIfNoWorker(snapshot, connected, output, 'song');
   return exitStatus ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
 }
 

@@ -27,7 +27,7 @@ import {
   requireSomebody,
   requireUsable,
 } from '../consent.js';
-import { receiptWords } from '../draw.js';
+import { spentWords } from '../draw.js';
 import { Exit, exitOfEnd } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, SaveFile } from '../saveFile.js';
@@ -227,10 +227,11 @@ async function trainOn(
       `It was started without this --save file: ${savePath} is kept current only while this command follows.`,
     );
   }
-  const exit = await followTo(workflowId, connected, output, flags, io, savePath, async (current) => {
+  const afterDone = async (current: Connected): Promise<void> => {
     if (isSignedByClient(staged)) await tidy(staged, workflowId, current, output);
     await afterModel(current, await current.trainings.result(workflowId), output, flags, io);
-  });
+  };
+  const exit = await followTo(workflowId, connected, output, flags, io, { savePath, afterDone });
   if (exit !== Exit.done && isSignedByClient(staged)) await tidy(staged, workflowId, connected, output);
   return exit;
 }
@@ -300,7 +301,7 @@ async function tellFound(
   const { status, memo } = snapshot;
   const { sessionId, receipt } = memo;
   output.json(recordOf(snapshot));
-  output.say(`${workflowId} ended before: ${status}. ${receiptWords(receipt)}.`);
+  output.say(`${workflowId} ended before: ${status}. ${spentWords(memo)}.`);
   const again = againCommand(program, argv, flags.again);
   const isAdopting = flags.session !== undefined || flags.adopt !== undefined;
   if (sessionId === undefined || isAdopting) {

@@ -16,6 +16,7 @@ import { leftServers, lockHolder, readLock } from '../../temporal/lock.js';
 import { retentionOf } from '../../temporal/namespace.js';
 import { DEFAULT_PORTS, isFree } from '../../temporal/server.js';
 import { keyFingerprint, type Settings } from '../../temporal/settings.js';
+import { spanOf } from '../../preflight/words.js';
 import { OWN_VERSION } from '../../temporal/version.js';
 import { type Finding, note, ok, problem, unknown } from './finding.js';
 
@@ -282,6 +283,7 @@ async function accountFindings({ client }: Glimpse, settings: Settings): Promise
       ),
     );
   } else findings.push(ok('balance', `${ledger.balance} credits`));
+  findings.push(clockFinding(reading.clockAheadMs));
   const own = ownFingerprint(settings);
   if (own !== undefined && own !== used && used !== '' && settings.temporal !== undefined) {
     findings.push(
@@ -289,6 +291,31 @@ async function accountFindings({ client }: Glimpse, settings: Settings): Promise
     );
   }
   return findings;
+}
+
+/** From here on it is said, and from there on times of both clocks are no longer told apart rightly (`skewMs`). */
+const CLOCK_NOTED_MS = 60_000;
+const CLOCK_WRONG_MS = 120_000;
+
+/**
+ * The worker's clock beside Mountsea's.
+ *
+ * @param aheadMs of the worker, ms; negative: behind. Undefined where the answers do not tell.
+ */
+export function clockFinding(aheadMs: number | undefined): Finding {
+  if (aheadMs === undefined) return unknown('clock', "unknown (Mountsea's answers do not tell its time)");
+  const off = Math.abs(aheadMs);
+  if (off <= CLOCK_NOTED_MS) return ok('clock', 'that of the worker and that of Mountsea agree');
+  const how = `The worker's clock is ${spanOf(off)} ${aheadMs > 0 ? 'ahead of' : 'behind'} Mountsea's.`;
+  const mend =
+    'Have that machine set its clock by NTP: `timedatectl set-ntp true` on Linux, or date and time in its settings.';
+  return off > CLOCK_WRONG_MS
+    ? problem(
+        'clock',
+        `${how} What became of a create is told by comparing both: a charge may be missed, or taken for somebody else's.`,
+        mend,
+      )
+    : note('clock', `${how} From 2 min on charges may be told apart wrongly.`, mend);
 }
 
 function mendOfKey({ temporal }: Settings): string {
@@ -307,7 +334,11 @@ function ownFingerprint({ origin, apiKey }: Settings): string | undefined {
 }
 
 function accountUnknown(why: string, mend?: string): Finding[] {
-  return [unknown('account', `unknown (${why})`, mend), unknown('balance', `unknown (${why})`)];
+  return [
+    unknown('account', `unknown (${why})`, mend),
+    unknown('balance', `unknown (${why})`),
+    unknown('clock', `unknown (${why})`),
+  ];
 }
 
 function messageOf(error: unknown): string {
