@@ -83,7 +83,7 @@ export function picture(snapshot: Snapshot, now: number, canvas: Canvas): string
     ...(memo.finishedAt === undefined && snapshot.status === 'running'
       ? [cutEnd(timeWords(snapshot, now), width)]
       : [cutEnd(`took ${clock(now - Date.parse(memo.startedAt))}`, width)]),
-    cutEnd(spentWords(progress ?? memo), width),
+    ...(tellsSpent(attention, progress ?? memo, canvas) ? [] : [cutEnd(spentWords(progress ?? memo), width)]),
   ].map((line) => paint.dim(line));
   // Blank lines are the first to go.
   const isTight = head.length + needs.length + foot.length + 8 > height;
@@ -468,6 +468,16 @@ function trainingWords({ name, workflowId }: AuditedAttempt): string {
 const MESSAGE_LINES = 6;
 
 /** What a training needs; the commands that answer it have no room in a picture. */
+/** Whether what is shown of an attention says what was spent, as it is known now. */
+function tellsSpent(
+  attention: Attention | undefined,
+  { receipt: { uploads }, uploadPrice }: Pick<TrainingFacts, 'receipt' | 'uploadPrice'>,
+  { width, height }: Canvas,
+): boolean {
+  if (attention?.message.includes(` sent${uploadCredits(uploads, uploadPrice)}. `) !== true) return false;
+  return height === undefined || wrapped(printable(attention.message), '  ', width).length <= MESSAGE_LINES;
+}
+
 /** @param isSaid the files have been shown with what is wrong with each. */
 function attentionHead(attention: Attention, now: number, canvas: Canvas, isSaid: boolean): string[] {
   const { kind, message, nextTryAt } = attention;

@@ -167,7 +167,9 @@ async function stagedHere(
   const staged = new Map<FileSource, FileSource & { at: { kind: 'object' } }>();
   const waiting = [...files];
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  say(`Puts ${files.length} local files (${megabytes(total)}) into the bucket ${bucket.bucket}.`);
+  say(
+    `Puts ${files.length} local ${files.length === 1 ? 'file' : 'files'} (${megabytes(total)}) into the bucket ${bucket.bucket}.`,
+  );
   const put = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       if (file.at.kind !== 'path') continue;

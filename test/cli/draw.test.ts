@@ -146,6 +146,24 @@ describe('the picture of a training', () => {
     expect(pictureOf(long)).toContain(`- track-5.mp3: ${long}`);
   });
 
+  it('says what was spent once: with what it waits for, else at its foot, as soon as more is known', () => {
+    const sent = (credits: number | 'unknown', message: string): string[] => {
+      const receipt = { ...emptyReceipt(), uploads: { calls: 8, credits } };
+      const parked = { ...attention, options: [], evidence: [], message };
+      const price = { credits: 5, basis: 'assumption' as const };
+      const snapshot = snapshotOf([file(1)], { attention: parked, receipt, uploadPrice: price });
+      const text = picture(snapshot, NOW, { ...canvas(80), height: 23 }).join('\n');
+      return text.match(/8 uploads/g) ?? [];
+    };
+    const message =
+      'No clip of x: y. 8 uploads were sent (about 40 credits, assumed price). Create was not charged; the clips are kept.';
+    expect(sent('unknown', message)).toHaveLength(1);
+    expect(sent('unknown', 'No clip of x: y.')).toHaveLength(1);
+    expect(sent(32, message)).toHaveLength(2);
+    // What is cut says nothing for certain.
+    expect(sent('unknown', `${'word '.repeat(200)}${message}`)).toHaveLength(1);
+  });
+
   it('shows every file where there is room for all', () => {
     const files = Array.from({ length: 30 }, (_, index) => file(index + 1, { state: 'ready' }));
     const text = picture(snapshotOf(files), NOW, { ...canvas(160), height: 49 }).join('\n');

@@ -133,8 +133,8 @@ describe.concurrent('a training of local files', () => {
     expect(attention).toMatchObject({ kind: 'bad-files' });
     expect(attention?.options).toContain('replaceFiles');
     expect(attention?.evidence).toEqual([
-      expect.stringMatching(/^1 changed-1\.wav: .*changed-1\.wav has changed since the training was started/),
-      expect.stringMatching(/^2 changed-2\.wav: .*cannot be read \(there is no such file\)/),
+      expect.stringMatching(/^changed-1\.wav: .*changed-1\.wav has changed since the training was started/),
+      expect.stringMatching(/^changed-2\.wav: .*cannot be read \(there is no such file\)/),
     ]);
     const [one, two] = songs('replaced');
     if (one === undefined || two === undefined) throw new Error('no songs');
@@ -157,6 +157,33 @@ describe.concurrent('a training of local files', () => {
     expect(await rig.aliasOf(training.input.name, [one, two, ...given.slice(2)])).toBe(
       training.handle.workflowId,
     );
+  });
+
+  it('takes one in the place of a bad file by fix --replace, staged like others and removed', async () => {
+    const name = 'fixed by a local file';
+    const bad = { kind: 'failTask', reason: 'not music' } as const;
+    const match = { audioUrl: `track-05.wav?of=${encodeURIComponent(name)}` };
+    rig.sandbox.addFaults([{ on: 'upload', match, times: 3, fault: bad }]);
+    s3.bucket('fixing');
+    const training = await rig.train({ name, sources: rig.sourcesOf(name) });
+    const { workflowId } = training.handle;
+    await training.until('it parks', ({ attention }) => attention?.kind === 'bad-files');
+    const [song] = songs('fixing');
+    if (song === undefined) throw new Error('no songs');
+    const env = { ...rig.env, ...s3.env, TUNESMITH_S3_BUCKET: 'fixing' };
+    const nothing = ['--replace', `5=${join(folder, 'nothing.wav')}`, '--replace', `6=${folder}`];
+    const refused = await runCli(['fix', workflowId, ...nothing], env);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(
+      /source of file 5 .* there is no such file[^]*source of file 6 .* is a folder/,
+    );
+    const fixed = await runCli(['fix', workflowId, '--replace', `5=${song.at.path}`], env);
+    expect(fixed.code, fixed.stderr).toBe(0);
+    expect(fixed.stderr).toContain('Puts 1 local file (0.1 MB) into the bucket fixing.');
+    const { clips } = await training.handle.result();
+    expect(clips[4]).toMatchObject({ file: 5, source: song.at.path, sha256: song.sha256 });
+    expect(fetchedFor(training).at(-1)).toContain(`/fixing/tunesmith/${workflowId}/${song.sha256}.wav?`);
+    expect(s3.keys('fixing')).toEqual([]);
   });
 
   it('parks where the bucket refuses, with its reason', async () => {

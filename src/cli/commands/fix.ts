@@ -5,6 +5,7 @@
 import { Option } from 'commander';
 import type { CorrectionAction } from '../../contract/correction.js';
 import { FLAGS } from '../../contract/fixFlags.js';
+import { lastPartOf } from '../../contract/labels.js';
 import type { Attention } from '../../contract/progress.js';
 import { readSettings } from '../../temporal/settings.js';
 import { canAsk } from '../ask.js';
@@ -20,7 +21,7 @@ import { type Io, Output } from '../output.js';
 import { lookAtReplacement } from '../../library/plan.js';
 import type { Connected } from '../../library/connect.js';
 import type { Finding } from '../../preflight/findings.js';
-import { sourceFrom, type SourceRules } from '../../library/sources.js';
+import { labelOf, sourceFrom, type SourceRules } from '../../library/sources.js';
 import { folderOf, withTraining } from './common.js';
 import type { FollowFlags } from './follower.js';
 import { followTo } from './following.js';
@@ -200,21 +201,35 @@ function actionOf(flags: FixFlags): CorrectionAction | undefined {
   return action;
 }
 
-/** @throws UsageError where a `--replace` is none, or the new source is none. */
+/** @throws UsageError that says of each one what is wrong: a `--replace` that is none, or a new source that is none. */
 async function replacementsOf(
   values: readonly string[],
   rules: SourceRules,
 ): Promise<(Replacement & { findings: Finding[] })[]> {
-  return Promise.all(
+  const looked = await Promise.allSettled(
     values.map(async (value) => {
       const pair = pairOf(value);
       if (pair === undefined) {
         throw new UsageError('--replace must be FILE=NEW, where FILE is a number or a source: 3=https://….');
       }
       const [file, url] = pair;
-      const what = /^\d+$/.test(file) ? `The new source of file ${file}` : 'A new source';
+      const what = `The new source of ${/^\d+$/.test(file) ? `file ${file}` : nameOf(file)}`;
       const source = await sourceFrom(url, what, rules);
       return { file, source, findings: await lookAtReplacement(what, source, rules) };
     }),
   );
+  const wrong: string[] = [];
+  for (const one of looked) {
+    if (one.status === 'fulfilled') continue;
+    if (!(one.reason instanceof UsageError)) throw one.reason;
+    wrong.push(one.reason.message);
+  }
+  // All at once, as with the files of a new training.
+  if (wrong.length > 0) throw new UsageError(wrong.join('\n'));
+  return looked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
+/** A file as it was named, without what might be secret. */
+function nameOf(file: string): string {
+  return lastPartOf(URL.canParse(file) ? labelOf(new URL(file)) : file);
 }
