@@ -20,8 +20,11 @@ function aboutOutcome({ outcomes }: Row, seen: Seen): string[] {
   );
   if (isExpected) return [];
   const { attention } = seen.memo;
-  const why = attention === undefined ? '' : ` (${attention.message} ${attention.evidence.join('; ')})`;
-  return [`expected ${outcomes.map(inWords).join(' or ')}, came to ${inWords(seen)}${why}`];
+  const told =
+    attention === undefined ? (seen.why ?? '') : `${attention.message} ${attention.evidence.join('; ')}`;
+  return [
+    `expected ${outcomes.map(inWords).join(' or ')}, came to ${inWords(seen)}${told === '' ? '' : ` (${told})`}`,
+  ];
 }
 
 function aboutMoney(

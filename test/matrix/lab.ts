@@ -63,6 +63,8 @@ export interface Seen extends Outcome {
   refunds: number;
   uploads: number;
   memo: TrainingMemo;
+  /** Why it failed. */
+  why?: string;
   report: SandboxReport;
 }
 
@@ -135,7 +137,7 @@ async function begin(rig: Rig, name: string, faults: FaultRule[]): Promise<Train
 }
 
 async function seen(rig: Rig, { handle, input }: Training, ends: readonly End[]): Promise<Seen> {
-  const { end, memo } = await untilEnd(handle, ends);
+  const { end, memo, why } = await untilEnd(handle, ends);
   const report = rig.sandbox.report();
   const rows = report.ledger.filter(({ sessionId }) => sessionId === memo.sessionId);
   const count = (kind: string): number => rows.filter((row) => row.kind === kind).length;
@@ -146,6 +148,7 @@ async function seen(rig: Rig, { handle, input }: Training, ends: readonly End[])
     refunds: count('refund'),
     uploads: count('upload'),
     memo,
+    ...(why === undefined ? {} : { why }),
     report,
   };
 }
@@ -156,10 +159,17 @@ export function createsOf(name: string, { sandbox }: Rig): number {
   return log.filter(({ kind, subject }) => kind === 'create' && subject === name).length;
 }
 
+function whyFailed(handle: Training['handle']): Promise<string> {
+  return handle.result().then(
+    () => '',
+    (error: unknown) => String((error as Error).cause ?? error),
+  );
+}
+
 async function untilEnd(
   handle: Training['handle'],
   ends: readonly End[],
-): Promise<{ end: End; memo: TrainingMemo }> {
+): Promise<{ end: End; memo: TrainingMemo; why?: string }> {
   const giveUpAt = Date.now() + LONGEST_MS;
   let waitsFor: { id: string; since: number } | undefined;
   for (;;) {
@@ -168,7 +178,7 @@ async function untilEnd(
     const attention = memo?.attention;
     if (memo !== undefined) {
       if (status.name === 'COMPLETED') return { end: 'done', memo };
-      if (status.name !== 'RUNNING') return { end: 'failed', memo };
+      if (status.name !== 'RUNNING') return { end: 'failed', memo, why: await whyFailed(handle) };
       // What tries again by itself is no end.
       const kind = attention?.nextTryAt === undefined ? attention?.kind : undefined;
       if (attention === undefined || kind === undefined) waitsFor = undefined;
