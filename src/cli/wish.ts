@@ -2,7 +2,7 @@
  * Client side: what somebody wants to train, by the flags and arguments that `train` and `plan` share. Everything that can
  * be seen to be wrong without a server is seen here.
  */
-import { Option } from 'commander';
+import { Argument, Option } from 'commander';
 import type { TrainingRecord } from '../contract/record.js';
 import {
   type AdoptedSession,
@@ -57,6 +57,13 @@ export interface Wish {
   saved?: TrainingRecord;
   savePath?: string;
 }
+
+/** What is trained. */
+export const wishArgument = (): Argument =>
+  new Argument(
+    '[file-folder-or-url...]',
+    'audio files, folders of them, globs, or URLs that Mountsea can fetch; at least six files in all',
+  );
 
 /** Flags that say what is trained and how. */
 export const wishOptions = (): Option[] => [

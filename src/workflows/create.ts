@@ -20,7 +20,7 @@ import {
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
-import { type ProvenFailure, sent } from './failures.js';
+import { isUnsent, type ProvenFailure, sent } from './failures.js';
 import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
 import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
 import { Patience } from './patience.js';
@@ -354,16 +354,14 @@ export class Creates {
   async #judge(attempt: CreateAttempt, failure: ProvenFailure, doubt: Doubt): Promise<Outcome> {
     const run = this.#run;
     const { decision, sentAt } = doubt;
+    if (isUnsent(failure)) {
+      run.attempts.splice(run.attempts.indexOf(attempt), 1);
+      run.sends -= 1;
+      run.show();
+      await this.#report(decision, sentAt, 'not-accepted');
+      return { kind: 'not-sent', why: failure.message };
+    }
     switch (failure.type) {
-      case ActivityFailureType.NotSent:
-      case ActivityFailureType.HeldBack:
-      case ActivityFailureType.WrongOrigin:
-      case ActivityFailureType.GrantElsewhere:
-        run.attempts.splice(run.attempts.indexOf(attempt), 1);
-        run.sends -= 1;
-        run.show();
-        await this.#report(decision, sentAt, 'not-accepted');
-        return { kind: 'not-sent', why: failure.message };
       case ActivityFailureType.AlreadySent:
         run.sends -= 1;
         if (this.#doubts.length > 0) {

@@ -81,6 +81,18 @@ export async function sent(what: string, request: Promise<{ taskId: string }>): 
   }
 }
 
+/** No byte of a paid request left: it may be sent by the same decision. */
+export function isUnsent({ type }: ProvenFailure): boolean {
+  return UNSENT.has(type);
+}
+
+const UNSENT = new Set<ActivityFailureType>([
+  ActivityFailureType.NotSent,
+  ActivityFailureType.HeldBack,
+  ActivityFailureType.WrongOrigin,
+  ActivityFailureType.GrantElsewhere,
+]);
+
 function isKnown(type: string | null | undefined): type is ActivityFailureType {
   return Object.values<string | null | undefined>(ActivityFailureType).includes(type);
 }

@@ -8,7 +8,7 @@ import { ActivityFailureType } from '../contract/failures.js';
 import type { SongAttempt } from '../contract/song.js';
 import { songEvidence } from '../money/songs.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
-import { type ProvenFailure, sent } from './failures.js';
+import { isUnsent, type ProvenFailure, sent } from './failures.js';
 import { evidenceOf, type Parking, type ParkRequest } from './parking.js';
 import { Patience } from './patience.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
@@ -152,15 +152,13 @@ export class SongSends {
 
   #judge(attempt: SongAttempt, failure: ProvenFailure): Outcome {
     const song = this.#song;
+    if (isUnsent(failure)) {
+      song.attempts.splice(song.attempts.indexOf(attempt), 1);
+      song.sends -= 1;
+      song.show();
+      return { kind: 'not-sent', why: failure.message };
+    }
     switch (failure.type) {
-      case ActivityFailureType.NotSent:
-      case ActivityFailureType.HeldBack:
-      case ActivityFailureType.WrongOrigin:
-      case ActivityFailureType.GrantElsewhere:
-        song.attempts.splice(song.attempts.indexOf(attempt), 1);
-        song.sends -= 1;
-        song.show();
-        return { kind: 'not-sent', why: failure.message };
       case ActivityFailureType.Ambiguous:
         attempt.evidence = evidenceOf(failure);
         song.show();

@@ -1,7 +1,7 @@
 /**
  * Client side: `plan`, the checks and the price of a training without the training. Nothing is sent to Mountsea but reads.
  */
-import { Argument, type Option } from 'commander';
+import type { Option } from 'commander';
 import { connect } from '../../library/connect.js';
 import type { StartOutcome } from '../../library/trainings.js';
 import { isStartable, obstaclesOf } from '../../library/plan.js';
@@ -16,7 +16,7 @@ import { planLines } from '../drawPlan.js';
 import { Exit } from '../exit.js';
 import { type Io, Output } from '../output.js';
 import { readSaveFile } from '../saveFile.js';
-import { localUpload, type WishFlags, wishOf, wishOptions, withKnownSession } from '../wish.js';
+import { localUpload, wishArgument, type WishFlags, wishOf, wishOptions, withKnownSession } from '../wish.js';
 import { type JsonFlag, pathFrom, saying, stagingRules } from './common.js';
 
 interface PlanFlags extends WishFlags, JsonFlag {
@@ -33,12 +33,7 @@ export const planCommand = defineCommand<PlanFlags, [string[]]>({
     'Looks at each file as Mountsea would fetch it: without cookies or a login, a few hundred kB of each. Says what is wrong, what is doubtful, what it would cost and what would be left of the balance, and whether these files were trained before. The worker is asked for balance and prices; without one they are unknown, and the checks work all the same, without a key.',
     'Exit code 0: `train --yes` would start with the same arguments. 2: something is wrong, or is doubtful and not accepted. The hash stands for everything that was looked at but the balance: `train --plan HASH` refuses where anything has changed since.',
   ].join('\n\n'),
-  arguments: [
-    new Argument(
-      '[file-folder-or-url...]',
-      'audio files, folders of them, globs, or URLs that Mountsea can fetch; at least six files in all',
-    ),
-  ],
+  arguments: [wishArgument()],
   options: [
     ...wishOptions().filter((option: Option) => !NOT_OF_PLAN.includes(option.long ?? '')),
     acceptWarnings(),

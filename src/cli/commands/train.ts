@@ -1,7 +1,7 @@
 /**
  * Client side: `train`. Everything that can be seen to be wrong is seen before anything is started.
  */
-import { Argument, Option } from 'commander';
+import { Option } from 'commander';
 import {
   CREATE_CREDITS,
   type Source,
@@ -32,7 +32,15 @@ import { Exit, exitOfEnd } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, SaveFile } from '../saveFile.js';
 import { requireStaging } from '../stagingSetup.js';
-import { localUpload, type Wish, type WishFlags, wishOf, wishOptions, withKnownSession } from '../wish.js';
+import {
+  localUpload,
+  type Wish,
+  wishArgument,
+  type WishFlags,
+  wishOf,
+  wishOptions,
+  withKnownSession,
+} from '../wish.js';
 import { connectOrSay, pathFrom, saying, stagingRules } from './common.js';
 import type { FollowFlags } from './follower.js';
 import { followTo, tellResult } from './following.js';
@@ -49,12 +57,7 @@ export const trainCommand = defineCommand<TrainFlags, [string[]]>({
     'The same command is the same training: its id comes from the API, the name and the files. Still running: the command attaches and spends nothing. Done: it gives the stored result. Ended otherwise: it gives the receipt and the commands that go on.',
     'Ctrl-C leaves the training running and prints the command to come back; a second Ctrl-C leaves at once. Where something needs a person the training waits, and this command ends with exit code 5 or 6 and the corrections that apply.',
   ].join('\n\n'),
-  arguments: [
-    new Argument(
-      '[file-folder-or-url...]',
-      'audio files, folders of them, globs, or URLs that Mountsea can fetch; at least six files in all',
-    ),
-  ],
+  arguments: [wishArgument()],
   options: [
     ...wishOptions(),
     ...consentOptions(),
