@@ -23,7 +23,7 @@ import {
   type UploadPrice,
 } from '../contract/training.js';
 import type { Snapshot } from '../library/snapshot.js';
-import { uploadCredits } from '../money/receipt.js';
+import { aboutUploads, uploadCredits } from '../money/receipt.js';
 import type { AccountLedger, Audit, AuditedAttempt } from '../money/audit.js';
 import { spanWords, timeLeft } from './estimate.js';
 import type { Followable } from './follow.js';
@@ -516,7 +516,7 @@ export function attentionLines(
   attention: Attention,
   snapshot: Asking,
   canvas: Canvas,
-  cost = costOf,
+  cost: (option: CorrectionAction, attention: Attention, asking: Asking) => string = costOf,
 ): string[] {
   return [...reasonLines(attention, canvas), ...answerLines(attention, snapshot, canvas, cost)];
 }
@@ -524,7 +524,8 @@ export function attentionLines(
 /** What an attention is shown of: a training, or a song, which has no files. */
 interface Asking {
   workflowId: string;
-  progress?: object & { files?: readonly FileProgress[] };
+  memo?: object & { uploadPrice?: UploadPrice };
+  progress?: object & { files?: readonly FileProgress[]; uploadPrice?: UploadPrice };
 }
 
 /** What it needs, and why. */
@@ -557,38 +558,44 @@ export function waitWords({ kind }: Attention, { program }: Pick<Canvas, 'progra
  */
 export function answerLines(
   attention: Attention,
-  { workflowId, progress }: Asking,
+  asking: Asking,
   canvas: Canvas,
-  cost = costOf,
+  cost: (option: CorrectionAction, attention: Attention, asking: Asking) => string = costOf,
 ): string[] {
+  const { workflowId, progress } = asking;
   return attention.options.flatMap((option) => [
     // Commands are there to be copied: they are never cut.
     `  ${canvas.program} fix ${workflowId} ${fixFlags(option, attention, progress?.files ?? [])}`,
-    ...wrapped(cost(option, attention), '    ', canvas.width),
+    ...wrapped(cost(option, attention, asking), '    ', canvas.width),
   ]);
 }
 
 /** What an answer costs, in a few words. */
-export function costOf(option: CorrectionAction, attention: Attention): string {
+export function costOf(
+  option: CorrectionAction,
+  attention: Attention,
+  { memo, progress }: Pick<Asking, 'memo' | 'progress'>,
+): string {
+  const paid = `each upload is paid${aboutUploads(1, (progress ?? memo)?.uploadPrice)}`;
   const { kind, riskOfSecondCharge = [] } = attention;
   const create = `${CREATE_CREDITS} credits${riskOfSecondCharge.includes(option) ? ', perhaps for the second time' : ''}`;
   // Bad files are met before create, which is ordered already.
   const again = kind === 'bad-files' ? '' : `, then sends create again: ${create}`;
   switch (option) {
     case 'retry':
-      if (kind === 'bad-files') return 'uploads the bad files again, each upload is paid';
+      if (kind === 'bad-files') return `uploads the bad files again, ${paid}`;
       if (kind === 'credentials' || kind === 'credits') return 'tries again now';
       return `sends create again: ${create} if it is accepted`;
     case 'rename':
       return `keeps the clips, and sends create under the other name: ${create}`;
     case 'replaceFiles':
-      return `uploads the new files, each upload is paid${again}`;
+      return `uploads the new files, ${paid}${again}`;
     case 'dropFiles':
       return `leaves them out${again}`;
     case 'resendCreate':
       return `sends create again: ${create}`;
     case 'newSession':
-      return `uploads all files again, each upload is paid, perhaps on another account; then create: ${create}`;
+      return `uploads all files again, ${paid}, perhaps on another account; then create: ${create}`;
     case 'keepWaiting':
       return 'waits for another while, costs nothing';
     case 'giveUp':

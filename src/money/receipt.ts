@@ -91,8 +91,13 @@ export function uploadCredits(
   price: UploadPrice | undefined,
 ): string {
   if (credits !== 'unknown') return `: ${credits} credits`;
-  if (price === undefined || calls === 0) return '';
-  return ` (about ${calls * price.credits} credits, ${BASES[price.basis]})`;
+  return calls === 0 ? '' : aboutUploads(calls, price);
+}
+
+/** What a number of uploads would cost, to stand behind a sentence: ` (about 5 credits, assumed price)`, or nothing. */
+export function aboutUploads(count: number, price: UploadPrice | undefined): string {
+  if (price === undefined) return '';
+  return ` (about ${count * price.credits} credits, ${BASES[price.basis]})`;
 }
 
 /** The most that a training may have spent by now, credits. */

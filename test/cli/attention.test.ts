@@ -17,7 +17,7 @@ describe('the choices of a training that waits', () => {
       riskOfSecondCharge: ['newSession', 'resendCreate'],
     };
     const canvas = { width, isColored: false, program: 'tunesmith' };
-    const choices = choicesOf(attention, canvas, (option) => costOf(option, attention));
+    const choices = choicesOf(attention, canvas, (option) => costOf(option, attention, {}));
     const whole = choices.map(({ name }) => name.replace(/\s+/g, ' '));
     expect(whole[0]).toContain(`then create: ${CREATE_CREDITS} credits, perhaps for the second time`);
     expect(whole[1]).toContain(`${CREATE_CREDITS} credits, perhaps for the second time`);

@@ -285,6 +285,7 @@ describe('what is new', () => {
     const parked = { ...attention, options: [...attention.options], evidence: [] };
     const snapshot = snapshotOf([file(5, { state: 'failed' })], {
       attention: parked,
+      uploadPrice: { credits: 7, basis: 'assumption' },
       timeline: [
         { at: START, text: 'track-5.mp3, try 1: not music' },
         { at: START, text: `Waits (bad-files): ${parked.message}` },
@@ -295,7 +296,7 @@ describe('what is new', () => {
       'Needs attention: bad-files',
       `  ${parked.message}`,
       '  tunesmith fix train-x --retry',
-      expect.stringContaining('each upload is paid'),
+      '    uploads the bad files again, each upload is paid (about 7 credits, assumed price)',
       '  tunesmith fix train-x --give-up',
       expect.stringContaining('ends the training'),
     ]);
