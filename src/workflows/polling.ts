@@ -125,6 +125,8 @@ export class Poller {
     for (;;) {
       run.nextCheckAt = undefined;
       await run.until(() => this.#pending.size > 0);
+      // What began to be watched may have been dropped again by whoever else woke up with it.
+      if (this.#pending.size === 0) continue;
       const dueAt = this.#nextDue();
       run.nextCheckAt = new Date(dueAt).toISOString();
       const wait = dueAt - Date.now();

@@ -6,13 +6,15 @@ import {
   bundleWorkflowCode,
   NativeConnection,
   Worker,
+  type WorkerOptions,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { createActivities } from '../../src/activities/index.js';
 import { createMountsea } from '../../src/mountsea/client.js';
 import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
-import { createRig } from '../support/rig.js';
+import { createRig, type Rig } from '../support/rig.js';
+import { waitUntil } from '../support/waitUntil.js';
 import { SCENARIOS } from './scenarios.js';
 
 const folder = new URL('histories/', import.meta.url);
@@ -72,37 +74,65 @@ describe('replay of committed histories', () => {
 
 describe('a worker that forgets every workflow at once', () => {
   it('leads a training with a failing upload to its end by replay alone', async () => {
-    const rig = await createRig();
-    const { origin } = new URL(rig.sandbox.url);
-    const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-    const mountsea = createMountsea({ baseUrl: rig.sandbox.url, apiKey: () => rig.sandbox.apiKey });
-    try {
-      const worker = await Worker.create({
-        connection,
-        taskQueue: rig.taskQueue,
-        workflowBundle: bundle,
-        maxCachedWorkflows: 0,
-        activities: createActivities({
-          mountsea,
-          affinity: () => ({ origin, keyFingerprint: '00000000' }),
-          accountWorkflowId: accountWorkflowIdFor(origin),
-          identify: ({ name }) => name,
-          writesFiles: false,
-          webhook: { secret: () => undefined, isRefused: () => false },
-        }),
-      });
+    await inWorld(async ({ rig, work }) => {
       rig.sandbox.addFaults([
         { on: 'upload', nth: 3, fault: { kind: 'failTask', reason: 'decoder crashed' } },
       ]);
+      const worker = await work({ workflowBundle: bundle, maxCachedWorkflows: 0 });
       await worker.runUntil(async () => {
         const result = await (await rig.train()).handle.result();
         expect(result.receipt.uploads.calls).toBe(9);
       });
       expect(rig.sandbox.report().requests.counts).toMatchObject({ prepare: 1, upload: 9, create: 1 });
-    } finally {
-      await mountsea.close();
-      await connection.close();
-      await rig.close();
-    }
+    });
   });
 });
+
+describe('a bug in the workflow', () => {
+  it('ends no training: it goes on, paid once, with the first worker that is mended', async () => {
+    await inWorld(async ({ rig, work }) => {
+      const buggy = await work({ workflowBundle: await bundleOf('buggy.ts') });
+      const training = await buggy.runUntil(async () => {
+        const begun = await rig.train();
+        await waitUntil('its workflow task fails', async () => {
+          const { events } = await begun.handle.fetchHistory();
+          return events?.some(({ workflowTaskFailedEventAttributes: failed }) => Boolean(failed));
+        });
+        return begun;
+      });
+      expect(await training.memo()).toMatchObject({ phase: 'uploading' });
+      const mended = await work({ workflowBundle: bundle });
+      const { clips } = await mended.runUntil(training.handle.result());
+      expect(clips).toHaveLength(8);
+      expect(rig.sandbox.report().requests.counts).toMatchObject({ prepare: 1, upload: 8, create: 1 });
+    });
+  });
+});
+
+/** What workers in this process need, with workflows of any kind. */
+async function inWorld(
+  act: (world: { rig: Rig; work: (options: Partial<WorkerOptions>) => Promise<Worker> }) => Promise<void>,
+): Promise<void> {
+  const rig = await createRig();
+  const { origin } = new URL(rig.sandbox.url);
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
+  const mountsea = createMountsea({ baseUrl: rig.sandbox.url, apiKey: () => rig.sandbox.apiKey });
+  const activities = createActivities({
+    mountsea,
+    affinity: () => ({ origin, keyFingerprint: '00000000' }),
+    accountWorkflowId: accountWorkflowIdFor(origin),
+    identify: ({ name }) => name,
+    writesFiles: false,
+    webhook: { secret: () => undefined, isRefused: () => false },
+  });
+  try {
+    await act({
+      rig,
+      work: (options) => Worker.create({ connection, taskQueue: rig.taskQueue, activities, ...options }),
+    });
+  } finally {
+    await mountsea.close();
+    await connection.close();
+    await rig.close();
+  }
+}

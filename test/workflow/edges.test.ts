@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activities } from '../../src/activities/index.js';
+import { CORRECT_UPDATE } from '../../src/contract/messages.js';
 import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
 import {
   RECORD_MEMO,
@@ -289,6 +290,95 @@ describe('a cancel', () => {
     }
   });
 });
+
+describe('a person who answers in the moment of a look', () => {
+  it('does not end the training', async () => {
+    const own = await createRig();
+    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
+    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
+    const { checkTasks, ...others } = activities as Pick<Activities, 'checkTasks'>;
+    const begun = deferred();
+    const released = deferred();
+    let isHeld = false;
+    // One worker for the looks and one for the workflow, so that the look can end while the workflow sleeps.
+    const looks = await Worker.create({
+      connection,
+      taskQueue,
+      activities: {
+        ...others,
+        checkTasks: async (input: Parameters<typeof checkTasks>[0]) => {
+          if (isHeld) {
+            begun.resolve();
+            await released.promise;
+          }
+          return checkTasks(input);
+        },
+      },
+    });
+    const stories = (): Promise<Worker> =>
+      Worker.create({ connection, taskQueue, workflowBundle: { codePath: WORKFLOW_BUNDLE } });
+    try {
+      await looks.runUntil(async () => {
+        const name = 'answered in a look';
+        own.sandbox.addFaults([
+          { on: 'upload', match: { audioUrl: 'track-01' }, times: 1, fault: { kind: 'neverFinish' } },
+        ]);
+        const training = await own.train({ name });
+        const { id: attentionId } = await (
+          await stories()
+        ).runUntil(async () => {
+          const attention = await parked(training, 'bad-files');
+          isHeld = true;
+          await begun.promise;
+          return attention;
+        });
+        isHeld = false;
+        released.resolve();
+        await waitUntil('the look has ended', async () => {
+          const { events } = await training.handle.fetchHistory();
+          return Boolean(
+            events?.findLast((event) => isEndOrStart(event))?.activityTaskCompletedEventAttributes,
+          );
+        });
+        const url = own.tracks.urls[0] ?? '';
+        const replacement = { file: 1, source: { url: `${url}?again`, label: 'again' } };
+        const updateId = randomUUID();
+        const answered = training.handle.executeUpdate(CORRECT_UPDATE, {
+          args: [{ attentionId, action: 'replaceFiles', replacements: [replacement] }],
+          updateId,
+        });
+        await waitUntil('the answer is there', () => isAdmitted(training, updateId));
+        const { clips } = await (await stories()).runUntil(training.handle.result());
+        await answered;
+        expect(clips).toHaveLength(8);
+      });
+    } finally {
+      await close();
+      await connection.close();
+      await own.close();
+    }
+  });
+
+  function isEndOrStart(event: HistoryEvent): boolean {
+    return Boolean(event.activityTaskCompletedEventAttributes ?? event.activityTaskScheduledEventAttributes);
+  }
+
+  async function isAdmitted({ handle: { workflowId } }: Training, updateId: string): Promise<boolean> {
+    try {
+      await rig.client.workflowService.pollWorkflowExecutionUpdate({
+        namespace: 'default',
+        updateRef: { workflowExecution: { workflowId }, updateId },
+      });
+      return true;
+    } catch (error) {
+      if ((error as { code?: number }).code === NOT_FOUND) return false;
+      throw error;
+    }
+  }
+});
+
+/** Of gRPC. */
+const NOT_FOUND = 5;
 
 describe('a cancel while the gate is asked', () => {
   it('takes the grant back, so that no other create waits for it', async () => {
