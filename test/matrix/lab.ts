@@ -217,6 +217,10 @@ export async function observe(worker: MatrixWorker, row: Row): Promise<Seen> {
     const training = await world.begin(row.faults);
     if (row.isResent) await resend(training);
     if (row.hasRefundBeside) await refundBeside(world.rig, training);
+    // It is in the log once it is answered, which may be after the training has ended without that.
+    if (row.faults.some(({ on, fault }) => on === 'create' && fault.kind === 'slow')) {
+      await waitUntil('the slow answer is in the log', () => createsOf(MODEL, world.rig) > 0);
+    }
     return await world.seen(
       training,
       row.outcomes.map(({ end }) => end),
