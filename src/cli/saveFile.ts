@@ -157,7 +157,9 @@ export class SaveFile {
       const isNewer =
         typeof there !== 'string' &&
         there.workflowId === record.workflowId &&
-        there.updatedAt > record.updatedAt;
+        there.updatedAt > record.updatedAt &&
+        // The registry's last word is written shortly before the end, and no look of that time outdates it.
+        !(there.end === 'open' && record.end !== 'open');
       if (!isNewer) writeWhole(this.#path, `${JSON.stringify(record, null, 2)}\n`);
       this.#written = content;
     } catch (error) {

@@ -226,10 +226,10 @@ export async function withKnownSession(
   { trainings }: Pick<Connected, 'trainings'>,
   output: Output,
 ): Promise<TrainCustomModelInput> {
-  const { session, sources } = input;
+  const { session, sources, origin } = input;
   if (session === undefined) return input;
   const { sessionId } = session;
-  const known = await trainings.knownSession(sessionId);
+  const known = await trainings.knownSession(sessionId, origin);
   const named = flags.clip === undefined ? { sessionId } : session;
   const next = { ...input, session: recalled(named, sources, known) };
   requireBudget(next, filesToUpload(next).length);

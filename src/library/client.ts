@@ -124,7 +124,7 @@ export class TrainingClient {
     const target =
       notify === undefined ? undefined : await notifyTarget(notify, { allowPrivateUrls, warn: notice });
     const { trainings, account } = await connections.toTrain({ notifies: target !== undefined });
-    const known = session === undefined ? undefined : await trainings.knownSession(session.sessionId);
+    const known = session === undefined ? undefined : await trainings.knownSession(session.sessionId, origin);
     const input: TrainCustomModelInput = {
       ...rest,
       origin,

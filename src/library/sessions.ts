@@ -78,14 +78,13 @@ export interface KnownSession {
  * @param trainings newest first, like the records.
  */
 export function knownSession(
-  sessionId: string,
+  { sessionId, origin }: { sessionId: string; origin: string },
   trainings: readonly Snapshot[],
   records: readonly TrainingRecord[],
 ): KnownSession | undefined {
-  const memories = [
-    ...trainings.map(({ memo }) => memo).filter((memo) => memo.sessionId === sessionId),
-    ...records.filter((record) => record.sessionId === sessionId),
-  ];
+  const isOfIt = (memory: { sessionId?: string; origin: string }): boolean =>
+    memory.sessionId === sessionId && memory.origin === origin;
+  const memories = [...trainings.map(({ memo }) => memo).filter(isOfIt), ...records.filter(isOfIt)];
   const [first] = memories;
   if (first === undefined) return undefined;
   const clips = new Map<string, Clip>();

@@ -206,10 +206,10 @@ export class Trainings {
     return all.sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
   }
 
-  /** What this server remembers of a session. */
-  async knownSession(sessionId: string): Promise<KnownSession | undefined> {
+  /** What this server remembers of a session of an API. */
+  async knownSession(sessionId: string, origin: string): Promise<KnownSession | undefined> {
     const [trainings, records] = await Promise.all([this.list(), this.records.list()]);
-    return knownSession(sessionId, trainings, records);
+    return knownSession({ sessionId, origin }, trainings, records);
   }
 
   /** The result of a training that has one, with what its receipt was settled to. Needs no worker. */
@@ -351,7 +351,7 @@ export class Trainings {
     const workflowId = label === undefined ? base : trainingWorkflowId({ ...identity, again: label });
     const known = await this.#known(workflowId);
     if (known !== undefined) return { workflowId, found: foundOf(known, input) };
-    if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId);
+    if (input.session !== undefined) await this.#refuseTaken(input.session.sessionId, input.origin);
     return { workflowId };
   }
 
@@ -379,9 +379,9 @@ export class Trainings {
   }
 
   /** The workflow refuses it too; here nothing was started. */
-  async #refuseTaken(sessionId: string): Promise<void> {
+  async #refuseTaken(sessionId: string, origin: string): Promise<void> {
     const owner = (await this.list()).find(
-      ({ status, memo }) => status === 'running' && memo.sessionId === sessionId,
+      ({ status, memo }) => status === 'running' && memo.sessionId === sessionId && memo.origin === origin,
     );
     if (owner === undefined) return;
     const { workflowId, memo } = owner;

@@ -117,9 +117,16 @@ describe('a session that this server knows', () => {
       startedAt: '2026-01-03T00:00:00.000Z',
       clips: [clip(1, 'a'), clip(2, 'b')],
     });
-    const known = knownSession('s', [snapshotOfRecord(second)], [first, recordOf({ sessionId: 'other' })]);
+    const { origin } = first;
+    const others = [
+      recordOf({ sessionId: 'other' }),
+      recordOf({ origin: 'http://127.0.0.1:1', clips: [clip(3, 'c')] }),
+    ];
+    const known = knownSession({ sessionId: 's', origin }, [snapshotOfRecord(second)], [first, ...others]);
     expect(known).toEqual({ clips: [clip(1, 'a'), clip(2, 'b')], tasks: [], openedAt: first.startedAt });
-    expect(knownSession('nobody', [], [first])).toBeUndefined();
+    expect(knownSession({ sessionId: 'nobody', origin }, [], [first])).toBeUndefined();
+    // Two sandboxes may give the same ids.
+    expect(knownSession({ sessionId: 's', origin: 'http://127.0.0.1:2' }, [], [first])).toBeUndefined();
   });
 
   it('is as old as its first attempt, since it may have been adopted by the oldest of them', () => {

@@ -131,6 +131,14 @@ describe('a follower', () => {
     expect(readSaveFile(path)).toEqual(done);
   });
 
+  it('ends with it also where it looked once more after that was written, and before it had ended', () => {
+    const done = { ...record, end: 'done' as const, modelId: 'chirp-custom:x' };
+    const save = new SaveFile(path, undefined, () => undefined);
+    save.take(running(), '2026-01-02T00:02:00.000Z');
+    save.take(snapshotOfRecord(done), '2026-01-02T00:02:01.000Z');
+    expect(readSaveFile(path)).toEqual(done);
+  });
+
   it('says where it cannot write, and goes on', () => {
     writeFileSync(path, '');
     const said: string[] = [];
