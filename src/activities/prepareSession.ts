@@ -67,7 +67,8 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
       ...(uploadCredits === undefined ? {} : { uploadCredits }),
     };
     const owned = facts.session;
-    if (owned !== undefined && owned.sessionId !== input.replaces) return { ...known, ...owned };
+    if (owned !== undefined && owned.sessionId !== input.replaces)
+      return { ...known, sessionId: owned.sessionId, firstRunId: owned.firstRunId };
     const sessionId =
       (input.replaces === undefined ? await forgottenSession(who.workflowId) : undefined) ??
       input.adopt ??

@@ -15,7 +15,7 @@ import type { LedgerLook } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
 import { CREATE_CREDITS, type CreateAttempt, type Receipt } from '../contract/training.js';
 import { applyClosed, createReceipt, settleDoubt } from '../money/receipt.js';
-import { type JudgementTimes, ledgerSince, shownOfSend } from '../money/verdict.js';
+import { type JudgementTimes, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -34,6 +34,8 @@ export interface RowsSeen {
   /** ms since 1970. */
   at: number;
   ids: string[];
+  /** Rows that were booked later are left out, ms since 1970: that they are not listed says nothing. */
+  until: number;
 }
 
 export interface SettledReceipt {
@@ -51,7 +53,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const { origin, keyFingerprint, workflowId } = record;
     requireOrigin(origin, affinity().origin);
     const attempts = structuredClone(record.receipt.create.attempts);
-    await askSession(record, attempts, times);
+    const isSilent = await askSession(record, attempts, times);
     const receiptNow = (): Receipt => ({
       ...record.receipt,
       create: createReceipt(attempts, record.receipt.create.sends),
@@ -84,50 +86,57 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const look = { at: ledger.at, ledger };
     for (const attempt of attempts) {
       if (attempt.verdict !== 'unknown') continue;
-      settleDoubt(attempt, { look, account, workflowId, times });
+      // One look may have met an old answer. Earlier attempts may have been sent in another session.
+      const isSessionSilent = isSilent && lastLook !== undefined && attempt === attempts.at(-1);
+      settleDoubt(attempt, { look, account, workflowId, times }, isSessionSilent);
       await tellAccount(record, attempt);
     }
     const latest = Date.parse(newest.sentBy ?? newest.sentAt) + times.bookingMs + times.skewMs;
     const ids = ledger.creates.filter(({ at }) => at <= latest).map(({ id }) => id);
     return {
       receipt: receiptNow(),
-      look: { at: ledger.at, ids },
+      look: { at: ledger.at, ids, until: latest },
     };
   };
 
   /**
    * A training that was terminated or given up asks no more what became of its last create, but its session may show it.
    * Told to the account workflow, it also leaves the creates of others one doubt less. Changes the attempt.
+   *
+   * @returns whether the session was asked, and has never heard of a create.
    */
   async function askSession(
     record: TrainingRecord,
     attempts: CreateAttempt[],
     times: JudgementTimes,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { sessionId, keyFingerprint, workflowId } = record;
     const newest = attempts.at(-1);
-    if (newest?.verdict !== 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
+    if (newest?.verdict !== 'unknown' || sessionId === undefined || keyFingerprint === undefined)
+      return false;
     // Somebody who went on with the session has creates of his own there.
     const { session } = await askAccount(accountWorkflowId, {
       workflowId,
       keyFingerprint,
       since: Date.now(),
     });
-    if (session?.sessionId !== sessionId) return;
+    if (session?.sessionId !== sessionId) return false;
     const signal = cancellationSignal();
     // A session that does not answer is silent here; there is another look.
     const status = await sessionStatus(mountsea, sessionId, { signal, timeoutMs: TIMEOUT_MS }).catch(
       () => undefined,
     );
-    if (status === undefined) return;
+    if (status === undefined) return false;
     const sentAt = Date.parse(newest.sentAt);
     const shown = shownOfSend(status, sentAt, attempts.length > 1, times);
-    if (shown === undefined) return;
+    // A session that was opened after the send says nothing of it.
+    if (shown === undefined) return status.word === UNKNOWN_TASK && session.lastGrantIn === sessionId;
     newest.verdict = 'charged';
     newest.credits = CREATE_CREDITS;
     newest.provisional = true;
     newest.evidence = [shown, `${CREATE_CREDITS} credits is the documented price`];
     await tellAccount(record, newest);
+    return false;
   }
 
   /** What is proved of a doubt: as long as the account workflow has it, it may explain rows of others. */
@@ -159,7 +168,9 @@ export function seenRows(
   return creates.map((row) => ({
     ...row,
     seenAt: at,
-    ...(lastLook === undefined || lastLook.ids.includes(row.id) ? {} : { unseenAt: lastLook.at }),
+    ...(lastLook === undefined || row.at > lastLook.until || lastLook.ids.includes(row.id)
+      ? {}
+      : { unseenAt: lastLook.at }),
   }));
 }
 

@@ -154,7 +154,12 @@ export interface AccountQuestion {
 /** What the account workflow knows of use to one training. */
 export interface AccountFacts {
   /** The session that the asking training owns. */
-  session?: { sessionId: string; firstRunId: string };
+  session?: {
+    sessionId: string;
+    firstRunId: string;
+    /** Where the last create was to be sent; another one where a person gave that up. Absent where none was. */
+    lastGrantIn?: string;
+  };
   /** Of the asking training's key. */
   accepted: AcceptedCreate[];
   inDoubt: DoubtfulCreate[];

@@ -2,7 +2,14 @@
  * Pure: adds up what a training cost. Unknown stays unknown, and counts as spent where a budget is asked about.
  */
 import type { ClosedTraining } from '../contract/account.js';
-import { type CreateQuestion, type Doubt, graceEnd, judgeLedger } from './verdict.js';
+import {
+  type CreateQuestion,
+  type Doubt,
+  graceEnd,
+  isForSession,
+  judgeLedger,
+  SESSION_TOLD,
+} from './verdict.js';
 import {
   type ChargeVerdict,
   CREATE_CREDITS,
@@ -134,10 +141,16 @@ export function refundAttempt(attempt: CreateAttempt, rowId: string): void {
   attempt.evidence = [...attempt.evidence, `ledger row ${rowId} gives it back`];
 }
 
-/** A send that ended in doubt: only the ledger speaks of it, since the session may show a later one. Changes the attempt. */
+/**
+ * A send that ended in doubt: the ledger speaks of it, and its session where no later create is in the way. Changes the
+ * attempt.
+ *
+ * @param isSessionSilent the session that it was sent in never showed a create, at two looks.
+ */
 export function settleDoubt(
   attempt: CreateAttempt,
   question: Omit<Parameters<typeof judgeLedger>[0], 'doubts'>,
+  isSessionSilent = false,
 ): void {
   if (attempt.verdict !== 'unknown') return;
   const sentAt = Date.parse(attempt.sentAt);
@@ -149,14 +162,18 @@ export function settleDoubt(
   };
   const asked: Pick<CreateQuestion, 'doubts' | 'account' | 'times'> = { ...question, doubts: [doubt] };
   const opinion = judgeLedger({ ...question, ...asked }, doubt);
+  const isOver = question.look.at > graceEnd(asked);
   if (opinion.kind === 'accepted') {
     attempt.verdict = 'charged';
     attempt.credits = opinion.amount;
     if (opinion.rowId !== undefined) attempt.rowId = opinion.rowId;
     attempt.evidence = [...attempt.evidence, opinion.says];
-  } else if (opinion.kind === 'clear' && question.look.at > graceEnd(asked)) {
+  } else if (isOver && opinion.kind === 'clear') {
     attempt.verdict = 'not-charged';
     attempt.evidence = [...attempt.evidence, opinion.says, 'the grace is over'];
+  } else if (isOver && isSessionSilent && isForSession(opinion, question.account)) {
+    attempt.verdict = 'not-charged';
+    attempt.evidence = [...attempt.evidence, opinion.says, ...SESSION_TOLD, 'the grace is over'];
   } else {
     // Why the ledger does not tell is all that is left to say.
     attempt.evidence = [opinion.says, ...(opinion.kind === 'clear' ? ['the grace is not over yet'] : [])];

@@ -61,6 +61,19 @@ export function graceEnd({
   return Math.max(...doubts.map(({ sentBy }) => sentBy)) + graceOf(account, times);
 }
 
+/**
+ * Whether a session that shows no create makes up for a ledger that waits for the creates of others (decision 17): theirs
+ * explain every row, and the last sessions all showed their creates.
+ */
+export function isForSession(ledger: LedgerOpinion, { sessions }: Pick<AccountFacts, 'sessions'>): boolean {
+  return ledger.kind === 'busy' && ledger.areRowsExplained && sessions?.areTelling === true;
+}
+
+export const SESSION_TOLD = [
+  'the creates of others explain every row',
+  'the sessions of the last creates all showed them while they trained, and this one shows none',
+];
+
 function graceOf({ charges, sessions }: CreateQuestion['account'], { graceMs }: JudgementTimes): number {
   return Math.max(graceMs, 3 * (charges.longestMs ?? 0), 3 * (sessions?.longestSilentMs ?? 0));
 }
@@ -96,18 +109,9 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
     const { lateSince = over } = question;
     // One look may have met an old answer, and after a sleep it is the only one.
     const isSeenTwice = question.lateSince !== undefined && look.at > question.lateSince;
-    if (
-      ledger.areRowsExplained &&
-      isSeenTwice &&
-      question.account.sessions?.areTelling === true &&
-      isNeverCreated(look.status, first.baseline?.status)
-    ) {
-      const told =
-        'the sessions of the last creates all showed them while they trained, and this one shows none';
-      return {
-        kind: 'not-accepted',
-        evidence: [...evidence, 'the creates of others explain every row', told, 'the grace is over'],
-      };
+    const isSilent = isNeverCreated(look.status, first.baseline?.status);
+    if (isSeenTwice && isSilent && isForSession(ledger, question.account)) {
+      return { kind: 'not-accepted', evidence: [...evidence, ...SESSION_TOLD, 'the grace is over'] };
     }
     // What becomes of other creates is told by their own rows and sessions, in a grace of theirs. While one comes after
     // the other there is always one whose row may be either, so it takes a quiet moment, too.

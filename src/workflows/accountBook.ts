@@ -233,6 +233,8 @@ export class AccountBook {
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
     for (const create of own) create.closedAt ??= now;
+    // How soon they were seen is learned already.
+    const known = new Set(own.map(({ rowId }) => rowId));
 
     const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
     const doubts = this.#openCreates(keyFingerprint).map((create) => doubtfulBookingOf(create, end));
@@ -258,7 +260,8 @@ export class AccountBook {
     }
     const { pairs } = matchRows<Explainer & { create?: AcceptedCreate }>(rows, [...explainers, ...doubts]);
     for (const { row, explainer } of pairs) {
-      if (explainer.create?.workflowId === workflowId) this.#learnTiming(key, row.id, explainer.create, end);
+      if (explainer.create?.workflowId !== workflowId || known.has(row.id)) continue;
+      this.#learnTiming(key, row.id, explainer.create, end);
     }
     return closed;
   }
@@ -274,7 +277,13 @@ export class AccountBook {
     return {
       ...(owner === undefined
         ? {}
-        : { session: { sessionId: owner.sessionId, firstRunId: owner.firstRunId } }),
+        : {
+            session: {
+              sessionId: owner.sessionId,
+              firstRunId: owner.firstRunId,
+              ...lastGrantOf(owner),
+            },
+          }),
       accepted: (key?.accepted ?? []).filter(
         ({ sentAt, sessionId }) => sentAt >= since || sessionId === owner?.sessionId,
       ),
@@ -410,4 +419,9 @@ function isTelling(
 ): boolean {
   if (hasShown) return true;
   return create !== undefined && endSeenAt !== undefined && 2 * silentMs >= endSeenAt - create.acceptedAt;
+}
+
+function lastGrantOf({ grants }: Owner): { lastGrantIn?: string } {
+  const [last] = Object.values(grants).sort((a, b) => b.grantedAt - a.grantedAt);
+  return last === undefined ? {} : { lastGrantIn: last.sessionId };
 }

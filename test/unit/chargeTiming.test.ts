@@ -44,14 +44,14 @@ it('looks after an unsettled receipt do not make a charge that was there look la
   for (const minutes of [4, 9, 24, 44, 64, 124]) {
     const at = SENT_AT + minutes * MINUTE;
     close(book, at, { rows: seenRows({ at, creates: [ROW] }, lastLook) });
-    lastLook = { at, ids: [ROW.id] };
+    lastLook = { at, ids: [ROW.id], until: at };
   }
   expect(chargesOf(book)).toEqual({ areEarly: true, longestMs: 8_000 });
 });
 
 it('a charge that was not there at the look before is known to be at least that late', () => {
   const book = bookOf();
-  const before: RowsSeen = { at: SENT_AT + 10 * MINUTE, ids: [] };
+  const before: RowsSeen = { at: SENT_AT + 10 * MINUTE, ids: [], until: SENT_AT + 10 * MINUTE };
   close(book, SENT_AT + 25 * MINUTE, {
     rows: seenRows({ at: SENT_AT + 25 * MINUTE, creates: [ROW] }, before),
   });
@@ -107,6 +107,21 @@ it('the account remembers what the last uploads took, once for each training', (
   book.claim({ workflowId: 'two', runId: 'run', sessionId: 'of two' }, SENT_AT);
   close(book, SENT_AT, { workflowId: 'two', uploadsMs: Array.from({ length: 40 }, () => 5_000) });
   expect(uploadsOf()).toEqual(Array.from({ length: 40 }, () => 5_000));
+});
+
+it('a row that the look before left out, or that was known before, teaches nothing', () => {
+  const book = bookOf();
+  close(book, SENT_AT + 3 * MINUTE, {
+    rows: [{ ...ROW, seenAt: SENT_AT + 8_000 }],
+    endSeenAt: SENT_AT + 9_000,
+  });
+  const at = SENT_AT + 25 * MINUTE;
+  const blind: RowsSeen = { at: SENT_AT + 10 * MINUTE, ids: [], until: SENT_AT - MINUTE };
+  close(book, at, { rows: seenRows({ at, creates: [ROW] }, blind) });
+  expect(chargesOf(book).longestMs).toBe(8_000);
+  const odd: RowsSeen = { ...blind, until: at };
+  close(book, at, { rows: seenRows({ at, creates: [ROW] }, odd) });
+  expect(chargesOf(book).longestMs).toBe(8_000);
 });
 
 it('sessions are known to tell once one has shown its create, and no more once one has not', () => {

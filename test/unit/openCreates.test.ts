@@ -110,6 +110,54 @@ it('a row is not ours while the create of another training is on its way', () =>
   expect(attempt.evidence.join()).toContain('may be that of 1 other doubtful create');
 });
 
+it('a doubt that ended a training is settled by its session, where sessions were seen to tell', () => {
+  const at = SENT_AT + 20 * MINUTE;
+  const since = SENT_AT - 28 * MINUTE;
+  // The row of one that was sent just now may still be on its way, so the row that is there may be ours.
+  const other = { workflowId: 'theirs', sessionId: 'of theirs', keyFingerprint: KEY, decision: 'first' };
+  const sentAt = at - MINUTE;
+  const ledger = {
+    since,
+    at,
+    balance: 900,
+    creates: [{ id: 'theirs', at: SENT_AT + 16 * MINUTE, amount: 100 }],
+    unidentified: 0,
+    isClosed: true,
+    uploads: { count: 0, total: 0, dearest: 0 },
+  };
+  const settled = (areTelling: boolean, isSessionSilent: boolean): string => {
+    const attempt: CreateAttempt = {
+      decision: 'first',
+      sentAt: new Date(SENT_AT).toISOString(),
+      sentBy: new Date(SENT_AT + SECOND).toISOString(),
+      verdict: 'unknown',
+      evidence: [],
+    };
+    const account = {
+      ...NO_FACTS,
+      accepted: [{ ...other, sentAt: SENT_AT + 15 * MINUTE, acceptedAt: sentAt }],
+      charges: { areEarly: true, longestMs: 5 * MINUTE },
+      sessions: { areTelling, longestSilentMs: 0 },
+    };
+    const question = { look: { at, ledger }, account, workflowId: 'ours', times: TIMES };
+    settleDoubt(attempt, question, isSessionSilent);
+    return attempt.verdict;
+  };
+  expect(settled(true, true)).toBe('not-charged');
+  expect(settled(true, false)).toBe('unknown');
+  expect(settled(false, true)).toBe('unknown');
+});
+
+it('it is known in which session the last create was to be sent', () => {
+  const book = new AccountBook(emptyAccount());
+  const claim = { workflowId: 'asks', runId: 'run' };
+  const sessionOf = (): unknown => book.facts({ workflowId: 'asks', keyFingerprint: KEY, since: 0 }).session;
+  book.claim({ ...claim, sessionId: 'of asks' }, SENT_AT);
+  ask(book, 'asks', SENT_AT);
+  book.claim({ ...claim, sessionId: 'a new one', replaces: 'of asks' }, SENT_AT + MINUTE);
+  expect(sessionOf()).toMatchObject({ sessionId: 'a new one', lastGrantIn: 'of asks' });
+});
+
 it('a doubt that nobody settles does not keep the receipts of later trainings open', () => {
   const book = new AccountBook(emptyAccount());
   ask(book, 'given up', SENT_AT);
