@@ -45,7 +45,8 @@ export interface CreateQuestion {
 }
 
 export type CreateVerdict =
-  | { kind: 'accepted'; evidence: string[]; rowId?: string }
+  /** `isByRow`: only the ledger says so, and it names no session. */
+  | { kind: 'accepted'; evidence: string[]; rowId?: string; isByRow?: true }
   | { kind: 'not-accepted'; evidence: string[] }
   /** The witnesses will not tell: a person decides. */
   | { kind: 'cannot-tell'; evidence: string[] }
@@ -95,6 +96,7 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
     return {
       kind: 'accepted',
       evidence: [ledger.says, status],
+      isByRow: true,
       ...(ledger.rowId === undefined ? {} : { rowId: ledger.rowId }),
     };
   }
@@ -332,7 +334,7 @@ function othersOf(question: LedgerQuestion, ledger: LedgerLook): OtherCreate[] {
 
 /** @returns undefined where accepted creates of others explain every row. */
 function judgeUnexplained(
-  { account, workflowId, times }: LedgerQuestion,
+  { doubts, account, workflowId, times }: LedgerQuestion,
   first: Doubt,
   ledger: LedgerLook,
   others: readonly OtherCreate[],
@@ -340,7 +342,11 @@ function judgeUnexplained(
   const { skewMs, bookingMs, graceMs } = times;
   // The first rows may be those of creates that are older than what the account was asked for.
   const charges = ledger.creates.filter(({ amount, at }) => amount > 0 && at >= ledger.since + skewMs);
-  const isOurs = (row: CreateRow): boolean => isFresh(row, first, times) && row.at >= first.sentAt - skewMs;
+  // As late as those of others: whoever creates hours later is somebody else.
+  const latest =
+    Math.max(...doubts.map(({ sentBy }) => sentBy)) + graceOf(account, times) + bookingMs + skewMs;
+  const isOurs = (row: CreateRow): boolean =>
+    isFresh(row, first, times) && row.at >= first.sentAt - skewMs && row.at <= latest;
   const doubtful = account.inDoubt
     .filter(({ workflowId: owner }) => owner !== workflowId)
     .map(({ sentAt }): Explainer => ({ from: sentAt - skewMs, to: sentAt + graceMs + bookingMs + skewMs }));

@@ -457,7 +457,10 @@ export class Creates {
         attention.evidence = verdict.evidence;
         for (const { decision } of this.#doubts) this.#explain(decision, verdict.evidence);
         if (verdict.kind === 'accepted') {
-          return await this.#resolvedAsAccepted(acceptedDoubt(question, verdict.rowId), verdict.evidence);
+          const accepted = acceptedDoubt(question, verdict.rowId);
+          const outcome = await this.#resolvedAsAccepted(accepted, verdict.evidence);
+          run.isAcceptedByRow = verdict.isByRow === true;
+          return outcome;
         }
         if (verdict.kind === 'not-accepted') return await this.#resolvedAsRefuted(verdict.evidence);
         const end = graceEnd(question);
@@ -565,6 +568,7 @@ export class Creates {
     attempt.evidence = [...proof, `${CREATE_CREDITS} credits is the documented price`];
     // Of a session begun elsewhere nobody knows since when it trains.
     run.acceptedAt = decision === ADOPTED ? undefined : (acceptedAt ?? now());
+    run.isAcceptedByRow = false;
     run.show();
   }
 

@@ -171,13 +171,20 @@ function overduePark(run: Run, { note, raw }: Pick<Watch<unknown>, 'note' | 'raw
       kind: 'answer-unclear',
       message: `Mountsea says success after ${running} min, but its answer names no model. ${spentSentence(run)} It goes on being looked at, ever more rarely. ${NEW_SESSION}`,
       evidence: [`raw answer: ${raw.slice(0, 4_000)}`],
-      options: ['keepWaiting', 'newSession'],
+      ...wayOutOf(run),
     };
   }
   return {
     kind: 'training-overdue',
     message: `The training has no model after running for ${running} min; ${usual}. ${spentSentence(run)} It goes on being looked at, ever more rarely. ${NEW_SESSION}`,
     evidence: [note ?? 'the last look was answered as usual: still under way'],
-    options: ['keepWaiting', 'newSession'],
+    ...wayOutOf(run),
   };
+}
+
+/** A create that only a ledger row speaks for may be somebody else's: then nothing trains here, and a person may send it. */
+function wayOutOf({ isAcceptedByRow }: Run): Pick<ParkRequest, 'options' | 'isRisky'> {
+  return isAcceptedByRow
+    ? { options: ['keepWaiting', 'resendCreate', 'newSession'], isRisky: true }
+    : { options: ['keepWaiting', 'newSession'] };
 }

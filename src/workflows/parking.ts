@@ -29,6 +29,8 @@ export interface ParkRequest {
   evidence: string[];
   /** Beside `giveUp`, which always applies. */
   options: CorrectionAction[];
+  /** Sending create again may charge a second time, whatever the receipt says. */
+  isRisky?: boolean;
 }
 
 /** An open attention. */
@@ -208,12 +210,14 @@ export class Parking {
 
   /** @param isFirst is what people see, whatever else is open: it is the cause that nothing moves. */
   open(request: ParkRequest, nextTryAt?: string, isFirst = false): Parked {
-    const { kind, message, evidence, options } = request;
+    const { kind, message, evidence, options, isRisky = false } = request;
     const risky: CorrectionAction[] = ['resendCreate', 'newSession'];
     // Of a song: the same request once more.
     if (kind === 'charge-unknown') risky.push('retry');
     const riskOfSecondCharge =
-      this.#run.chargeVerdict === 'unknown' ? risky.filter((action) => options.includes(action)) : [];
+      isRisky || this.#run.chargeVerdict === 'unknown'
+        ? risky.filter((action) => options.includes(action))
+        : [];
     const parked = new Parked({
       id: uuid4().slice(0, 8),
       kind,

@@ -74,6 +74,8 @@ export class Run extends Execution<Phase, TrainingFacts> {
   experience: Experience = { trainingsMs: [], uploadsMs: [], charges: { areEarly: false } };
   /** When the newest create was accepted; ISO 8601. */
   acceptedAt: string | undefined;
+  /** Only a ledger row says that the newest create was accepted: it may be somebody else's. */
+  isAcceptedByRow = false;
   createTaskId: string | undefined;
   modelId: string | undefined;
 

@@ -148,6 +148,39 @@ it('a doubt that ended a training is settled by its session, where sessions were
   expect(settled(false, true)).toBe('unknown');
 });
 
+it('a row of hours later is not ours, however little is known of whose it is', () => {
+  const at = SENT_AT + 6 * 60 * MINUTE;
+  const status = { word: 'success', models: [] };
+  const verdictOf = (rowAt: number): string => {
+    const ledger = {
+      since: SENT_AT - 28 * MINUTE,
+      at,
+      balance: 900,
+      creates: [{ id: 'row', at: rowAt, amount: 100 }],
+      unidentified: 0,
+      isClosed: true,
+      uploads: { count: 0, total: 0, dearest: 0 },
+    };
+    return judgeCreate({
+      doubts: [
+        {
+          decision: 'first',
+          sentAt: SENT_AT,
+          sentBy: SENT_AT + MINUTE,
+          baseline: { at: SENT_AT, status, ledger: { ...ledger, creates: [] } },
+        },
+      ],
+      look: { at, status, ledger },
+      account: { ...NO_FACTS, charges: { areEarly: true, longestMs: 10 * SECOND } },
+      workflowId: 'ours',
+      sessionId: 'of ours',
+      times: TIMES,
+    }).kind;
+  };
+  expect(verdictOf(SENT_AT + 30 * MINUTE)).toBe('accepted');
+  expect(verdictOf(SENT_AT + 5 * 60 * MINUTE)).toBe('cannot-tell');
+});
+
 it('it is known in which session the last create was to be sent', () => {
   const book = new AccountBook(emptyAccount());
   const claim = { workflowId: 'asks', runId: 'run' };

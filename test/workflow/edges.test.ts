@@ -291,6 +291,51 @@ describe('a cancel', () => {
   });
 });
 
+describe('a create that only a ledger row speaks for', () => {
+  it('can be sent again by a person when nothing comes of it, since the row may be somebody else’s', async () => {
+    const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
+    try {
+      await own.startWorker();
+      const name = 'spoken for by a row';
+      own.sandbox.addFaults([onCreateOf(name, { kind: 'refuse' })]);
+      const clips = await clipsElsewhere(own);
+      const training = await own.train({ name });
+      await training.until('create is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
+      await clips.create();
+      const { id, options, riskOfSecondCharge } = await parked(training, 'answer-unclear');
+      expect(options).toContain('resendCreate');
+      expect(riskOfSecondCharge).toContain('resendCreate');
+      await training.correct({ attentionId: id, action: 'resendCreate', acceptSecondCharge: true });
+      const { sessionId } = await training.handle.result();
+      const { sessions } = own.sandbox.report();
+      expect(sessions.find((session) => session.sessionId === sessionId)?.creates).toBe(1);
+    } finally {
+      await own.close();
+    }
+  });
+
+  /** Somebody else with the same key, who has a session with clips. */
+  async function clipsElsewhere({ sandbox, tracks }: Rig): Promise<{ create: () => Promise<unknown> }> {
+    const { url, apiKey } = sandbox;
+    const post = async (path: string, body: object): Promise<Record<string, string>> => {
+      const response = await fetch(`${url}/suno/v2/customModel/${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return (await response.json()) as Record<string, string>;
+    };
+    const { sessionId } = await post('prepare', {});
+    for (const audioUrl of tracks.urls) await post('upload', { sessionId, audioUrl });
+    const uploads = await waitUntil('the clips are there', () => {
+      const session = sandbox.report().sessions.find((one) => one.sessionId === sessionId);
+      return session?.uploads.every(({ clipId }) => clipId !== undefined) === true && session.uploads;
+    });
+    const clipIds = uploads.map(({ clipId }) => clipId);
+    return { create: () => post('create', { sessionId, clipIds, name: 'Somebody else' }) };
+  }
+});
+
 describe('a person who answers in the moment of a look', () => {
   it('does not end the training', async () => {
     const own = await createRig();
