@@ -43,6 +43,8 @@ export interface ReadLedgerInput {
 
 export interface ReadWitnessesInput extends ReadLedgerInput {
   sessionId: string;
+  /** A task that Mountsea must know. Where it does not, that the session is unknown says nothing: the answer is of a gateway. */
+  controlTaskId?: string;
   /** Ask the account workflow too. */
   withAccount: boolean;
 }
@@ -55,7 +57,7 @@ export interface WitnessesRead {
 export function createReadWitnesses({ mountsea, affinity, accountWorkflowId }: ActivityDependencies) {
   return async function readWitnesses(input: ReadWitnessesInput): Promise<WitnessesRead> {
     requireOrigin(input.affinity.origin, affinity().origin);
-    const status = await statusOf(mountsea, input.sessionId);
+    const status = await statusOf(mountsea, input.sessionId, input.controlTaskId);
     const at = Date.now();
     const ledger = await lookAtLedger(mountsea, affinity(), cancellationSignal(), input);
     const account = input.withAccount
@@ -83,9 +85,18 @@ export function createReadLedger({ mountsea, affinity }: ActivityDependencies) {
  *
  * @throws a failure that Temporal may repeat where the API did not answer.
  */
-async function statusOf(mountsea: Mountsea, sessionId: string): Promise<SessionStatus> {
+async function statusOf(
+  mountsea: Mountsea,
+  sessionId: string,
+  controlTaskId: string | undefined,
+): Promise<SessionStatus> {
+  const ask = (taskId: string): Promise<SessionStatus> =>
+    sessionStatus(mountsea, taskId, { signal: cancellationSignal(), timeoutMs: TIMEOUT_MS });
   try {
-    return await sessionStatus(mountsea, sessionId, { signal: cancellationSignal(), timeoutMs: TIMEOUT_MS });
+    const status = await ask(sessionId);
+    if (status.word !== UNKNOWN_TASK || controlTaskId === undefined) return status;
+    const control = await ask(controlTaskId);
+    return control.word === UNKNOWN_TASK ? { word: 'no task is known', models: [] } : status;
   } catch (error) {
     throw failureOf(error, REPEATABLE);
   }

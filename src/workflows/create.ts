@@ -520,6 +520,10 @@ export class Creates {
         sessionId: run.session.sessionId,
         since: ledgerSince(sentAt, judgementTimes(run)),
         ...(anchor === undefined ? {} : { anchor }),
+        // Before the send it decides nothing.
+        ...(withAccount
+          ? optional('controlTaskId', run.files.find(({ taskId }) => taskId !== undefined)?.taskId)
+          : {}),
         withAccount,
       }),
     );

@@ -272,6 +272,28 @@ describe('submitTraining', () => {
   });
 });
 
+describe('readWitnesses', () => {
+  it.each([
+    ['the session is unknown where a task that must be known is', true, 'unknown-task'],
+    ['nothing of the session where no task is known at all', false, 'no task is known'],
+  ])('tells that %s', async (_, isKnown, word) => {
+    const control = 'an-upload';
+    const { activities, fixture } = await activitiesAgainst((request, response) => {
+      const isControl = request.path.includes(control);
+      if (isKnown && isControl) reply(response, 200, { taskId: control, status: 'success' });
+      else reply(response, 404, { message: 'Cannot GET', statusCode: 404 });
+    });
+    const { look } = await run(activities.readWitnesses, {
+      affinity: affinityOf(fixture),
+      sessionId: SESSION,
+      controlTaskId: control,
+      since: 0,
+      withAccount: false,
+    });
+    expect(look.status.word).toBe(word);
+  });
+});
+
 describe('readAccount', () => {
   /** Both hosts, each with a clock of its own. */
   const withClocks =
