@@ -157,6 +157,7 @@ const attention = schemaOf<Attention>()(
       evidence: z.array(text),
       options: z.array(correction).meta({ description: 'Corrections that apply now; see `tunesmith fix`.' }),
       riskOfSecondCharge: z.exactOptional(z.array(correction)),
+      files: z.exactOptional(z.array(count)).meta({ description: 'Files that it is about, by number.' }),
       nextTryAt: optionalTime.meta({ description: 'It tries again by itself then.' }),
     })
     .meta({ description: 'What a parked training needs.' }),

@@ -62,6 +62,8 @@ export interface Attention {
   options: CorrectionAction[];
   /** Corrections that need `acceptSecondCharge`, since create may be charged twice. */
   riskOfSecondCharge?: CorrectionAction[];
+  /** Files that it is about, by number. */
+  files?: number[];
   /** When it tries again without a person; ISO 8601. Absent where only a person can help. */
   nextTryAt?: string;
 }

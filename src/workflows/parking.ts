@@ -31,6 +31,7 @@ export interface ParkRequest {
   options: CorrectionAction[];
   /** Sending create again may charge a second time, whatever the receipt says. */
   isRisky?: boolean;
+  files?: number[];
 }
 
 /** An open attention. */
@@ -210,7 +211,7 @@ export class Parking {
 
   /** @param isFirst is what people see, whatever else is open: it is the cause that nothing moves. */
   open(request: ParkRequest, nextTryAt?: string, isFirst = false): Parked {
-    const { kind, message, evidence, options, isRisky = false } = request;
+    const { kind, message, evidence, options, isRisky = false, files } = request;
     const risky: CorrectionAction[] = ['resendCreate', 'newSession'];
     // Of a song: the same request once more.
     if (kind === 'charge-unknown') risky.push('retry');
@@ -226,6 +227,7 @@ export class Parking {
       evidence,
       options: [...options, 'giveUp'],
       ...(riskOfSecondCharge.length === 0 ? {} : { riskOfSecondCharge }),
+      ...(files === undefined ? {} : { files }),
       ...(nextTryAt === undefined ? {} : { nextTryAt }),
     });
     this.#parked.set(parked.attention.id, parked);

@@ -123,6 +123,7 @@ async function askAboutBadFiles(
         'dropFiles',
         'newSession',
       ],
+      files: bad.map(({ number }) => number),
     },
     // An overdue task may end while somebody thinks about it.
     () => pool.bad.length < bad.length,

@@ -122,10 +122,7 @@ function spending(
 
 function aboutBadFiles({ plan, attention, decisions, audioUrl }: Question, chance: Chance): Correction {
   const attentionId = attention.id;
-  const files = attention.evidence.flatMap((line) => {
-    const number = /^(\d+) /.exec(line)?.[1];
-    return number === undefined ? [] : [Number(number)];
-  });
+  const { files = [] } = attention;
   const canDrop = plan.files - files.length >= 6 && !decisions.some(({ action }) => action === 'dropFiles');
   const action = chance.weighted(
     only(attention, [
