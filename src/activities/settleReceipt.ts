@@ -13,8 +13,8 @@ import {
 } from '../contract/account.js';
 import type { LedgerLook } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
-import { CREATE_CREDITS, type CreateAttempt, type Receipt } from '../contract/training.js';
-import { applyClosed, createReceipt, settleDoubt } from '../money/receipt.js';
+import type { CreateAttempt, Receipt } from '../contract/training.js';
+import { applyClosed, charge, createReceipt, settleDoubts } from '../money/receipt.js';
 import { type JudgementTimes, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
@@ -84,13 +84,14 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     applyClosed(attempts, closed);
     const account = await askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
     const look = { at: ledger.at, ledger };
-    for (const attempt of attempts) {
-      if (attempt.verdict !== 'unknown') continue;
+    const doubts = attempts.filter(({ verdict }) => verdict === 'unknown');
+    settleDoubts(
+      attempts,
+      { look, account, workflowId, times },
       // One look may have met an old answer. Earlier attempts may have been sent in another session.
-      const isSessionSilent = isSilent && lastLook !== undefined && attempt === attempts.at(-1);
-      settleDoubt(attempt, { look, account, workflowId, times }, isSessionSilent);
-      await tellAccount(record, attempt);
-    }
+      (attempt) => isSilent && lastLook !== undefined && attempt === attempts.at(-1),
+    );
+    for (const attempt of doubts) await tellAccount(record, attempt);
     const latest = Date.parse(newest.sentBy ?? newest.sentAt) + times.bookingMs + times.skewMs;
     const ids = ledger.creates.filter(({ at }) => at <= latest).map(({ id }) => id);
     return {
@@ -131,10 +132,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const shown = shownOfSend(status, sentAt, attempts.length > 1, times);
     // A session that was opened after the send says nothing of it.
     if (shown === undefined) return status.word === UNKNOWN_TASK && session.lastGrantIn === sessionId;
-    newest.verdict = 'charged';
-    newest.credits = CREATE_CREDITS;
-    newest.provisional = true;
-    newest.evidence = [shown, `${CREATE_CREDITS} credits is the documented price`];
+    charge(newest, [shown]);
     await tellAccount(record, newest);
     return false;
   }

@@ -2,12 +2,15 @@
  * Pure: adds up what a training cost. Unknown stays unknown, and counts as spent where a budget is asked about.
  */
 import type { ClosedTraining } from '../contract/account.js';
+import type { CreateRow } from '../contract/money.js';
 import {
   type CreateQuestion,
   type Doubt,
   graceEnd,
   isForSession,
   judgeLedger,
+  lastSentBefore,
+  plainRow,
   SESSION_TOLD,
 } from './verdict.js';
 import {
@@ -141,34 +144,119 @@ export function refundAttempt(attempt: CreateAttempt, rowId: string): void {
   attempt.evidence = [...attempt.evidence, `ledger row ${rowId} gives it back`];
 }
 
+type DoubtQuestion = Omit<Parameters<typeof judgeLedger>[0], 'doubts'>;
+
 /**
- * A send that ended in doubt: the ledger speaks of it, and its session where no later create is in the way. Changes the
- * attempt.
+ * Sends that ended in doubt: the ledger speaks of them, and the session of each. A row settles one of them, so that as many
+ * are charged as there are rows that nothing else explains; which of them it was may be a guess, what they cost together
+ * is not. Changes the attempts.
  *
- * @param isSessionSilent the session that it was sent in never showed a create, at two looks.
+ * @param attempts all of the training: those that were charged explain rows, too.
+ * @param isSessionSilent whether the session of an attempt never showed a create, at two looks.
  */
-export function settleDoubt(
-  attempt: CreateAttempt,
-  question: Omit<Parameters<typeof judgeLedger>[0], 'doubts'>,
-  isSessionSilent = false,
+export function settleDoubts(
+  attempts: CreateAttempt[],
+  question: DoubtQuestion,
+  isSessionSilent: (attempt: CreateAttempt) => boolean = () => false,
 ): void {
-  if (attempt.verdict !== 'unknown') return;
-  const sentAt = Date.parse(attempt.sentAt);
-  const doubt: Doubt = {
-    decision: attempt.decision,
-    sentAt,
+  for (const attempt of attempts) {
+    if (attempt.verdict === 'unknown' && isKnownAsAccepted(attempt, question)) {
+      charge(attempt, ['the account workflow knows that it was accepted']);
+    }
+  }
+  const rowIds = new Map(attempts.map(({ decision, rowId }) => [decision, rowId]));
+  const left = attempts.filter(({ verdict }) => verdict === 'unknown').map((attempt) => doubtOf(attempt));
+  left.sort((a, b) => a.sentAt - b.sentAt);
+  for (;;) {
+    const asked = { ...question, account: withOwnCreates(attempts, question, rowIds) };
+    const found = firstAccepted(left, asked);
+    if (found === undefined) {
+      for (const { attempt } of left) settleDoubt(attempt, asked, isSessionSilent(attempt));
+      return;
+    }
+    const [row] = found.rows;
+    const doubt = lastSentBefore(left, row.at, question.times) ?? found.doubt;
+    left.splice(left.indexOf(doubt), 1);
+    const { attempt } = doubt;
+    rowIds.set(attempt.decision, row.id);
+    Object.assign(attempt, { verdict: 'charged', credits: row.amount, ...plainRow(found.rows) });
+    attempt.evidence = [...attempt.evidence, found.says];
+  }
+}
+
+interface OwnDoubt extends Doubt {
+  attempt: CreateAttempt;
+}
+
+function doubtOf(attempt: CreateAttempt): OwnDoubt {
+  const { decision, sentAt, sentBy } = attempt;
+  return {
+    attempt,
+    decision,
+    sentAt: Date.parse(sentAt),
     // Nobody knows when it was sent: then no row is proof.
-    sentBy: attempt.sentBy === undefined ? Infinity : Date.parse(attempt.sentBy),
+    sentBy: sentBy === undefined ? Infinity : Date.parse(sentBy),
   };
+}
+
+/** @param doubts oldest first. A row of any of them is that of somebody else for none. */
+function firstAccepted(
+  doubts: readonly OwnDoubt[],
+  question: DoubtQuestion,
+): { doubt: OwnDoubt; says: string; rows: readonly [CreateRow, ...CreateRow[]] } | undefined {
+  for (const doubt of doubts) {
+    const younger = doubts.filter(({ sentAt, sentBy }) => sentAt >= doubt.sentAt && Number.isFinite(sentBy));
+    const asked = younger.includes(doubt) ? younger : [doubt, ...younger];
+    const opinion = judgeLedger({ ...question, doubts: asked }, doubt);
+    if (opinion.kind === 'accepted') return { doubt, ...opinion };
+  }
+  return undefined;
+}
+
+/** A report that came through, though the look that made it did not. */
+function isKnownAsAccepted(
+  { decision }: CreateAttempt,
+  { account, workflowId }: Pick<DoubtQuestion, 'account' | 'workflowId'>,
+): boolean {
+  return account.accepted.some((create) => create.workflowId === workflowId && create.decision === decision);
+}
+
+/** What the account workflow knows, with what is known of this training since. */
+function withOwnCreates(
+  attempts: readonly CreateAttempt[],
+  { account, workflowId }: Pick<DoubtQuestion, 'account' | 'workflowId'>,
+  rowIds: ReadonlyMap<string, string | undefined>,
+): DoubtQuestion['account'] {
+  const accepted = [...account.accepted];
+  for (const { decision, sentAt, verdict, refundRowId } of attempts) {
+    if (verdict !== 'charged' && refundRowId === undefined) continue;
+    const place = accepted.findIndex(
+      (create) => create.workflowId === workflowId && create.decision === decision,
+    );
+    const [known] = place === -1 ? [] : accepted.splice(place, 1);
+    const at = Date.parse(sentAt);
+    const unknown = { workflowId, sessionId: '', keyFingerprint: '', decision, sentAt: at, acceptedAt: at };
+    const rowId = rowIds.get(decision);
+    accepted.push({ ...(known ?? unknown), ...(rowId === undefined ? {} : { rowId }) });
+  }
+  return { ...account, accepted };
+}
+
+/** Until the ledger shows the charge, it is the documented price. Changes the attempt. */
+export function charge(attempt: CreateAttempt, proof: readonly string[]): void {
+  attempt.verdict = 'charged';
+  attempt.credits = CREATE_CREDITS;
+  attempt.provisional = true;
+  attempt.evidence = [...proof, `${CREATE_CREDITS} credits is the documented price`];
+}
+
+/** One that no row is left for. Changes the attempt. */
+function settleDoubt(attempt: CreateAttempt, question: DoubtQuestion, isSessionSilent: boolean): void {
+  const doubt = doubtOf(attempt);
   const asked: Pick<CreateQuestion, 'doubts' | 'account' | 'times'> = { ...question, doubts: [doubt] };
   const opinion = judgeLedger({ ...question, ...asked }, doubt);
   const isOver = question.look.at > graceEnd(asked);
-  if (opinion.kind === 'accepted') {
-    attempt.verdict = 'charged';
-    attempt.credits = opinion.amount;
-    if (opinion.rowId !== undefined) attempt.rowId = opinion.rowId;
-    attempt.evidence = [...attempt.evidence, opinion.says];
-  } else if (isOver && opinion.kind === 'clear') {
+  if (isOver && opinion.kind === 'clear') {
     attempt.verdict = 'not-charged';
     attempt.evidence = [...attempt.evidence, opinion.says, 'the grace is over'];
   } else if (isOver && isSessionSilent && isForSession(opinion, question.account)) {

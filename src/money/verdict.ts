@@ -97,7 +97,7 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
       kind: 'accepted',
       evidence: [ledger.says, status],
       isByRow: true,
-      ...(ledger.rowId === undefined ? {} : { rowId: ledger.rowId }),
+      ...plainRow(ledger.rows),
     };
   }
 
@@ -133,8 +133,16 @@ export function acceptedDoubt(
 ): Doubt | undefined {
   const row = ledger?.creates.find(({ id }) => id === rowId);
   const at = row?.at ?? (status.createdAt === undefined ? undefined : timeOf(status.createdAt));
-  const earlier = doubts.findLast(({ sentAt }) => at !== undefined && sentAt - times.skewMs <= at);
-  return earlier ?? doubts.at(-1);
+  return lastSentBefore(doubts, at, times) ?? doubts.at(-1);
+}
+
+/** The newest of several sends that something of that date may come from. */
+export function lastSentBefore<D extends Pick<Doubt, 'sentAt'>>(
+  doubts: readonly D[],
+  at: number | undefined,
+  { skewMs }: Pick<JudgementTimes, 'skewMs'>,
+): D | undefined {
+  return doubts.findLast(({ sentAt }) => at !== undefined && sentAt - skewMs <= at);
 }
 
 export const UNKNOWN_TASK = 'unknown-task';
@@ -239,8 +247,8 @@ function timeOf(text: string): number | undefined {
 }
 
 export type LedgerOpinion =
-  /** A row that only a send of ours explains; `rowId` where it is plain which. */
-  | { kind: 'accepted'; says: string; amount: number; rowId?: string }
+  /** A row that only a send of ours explains: one of these, oldest first. */
+  | { kind: 'accepted'; says: string; rows: [CreateRow, ...CreateRow[]] }
   /** It is whole, charges show early, and none is ours. */
   | { kind: 'clear'; says: string }
   /**
@@ -343,10 +351,10 @@ function judgeUnexplained(
   // The first rows may be those of creates that are older than what the account was asked for.
   const charges = ledger.creates.filter(({ amount, at }) => amount > 0 && at >= ledger.since + skewMs);
   // As late as those of others: whoever creates hours later is somebody else.
-  const latest =
-    Math.max(...doubts.map(({ sentBy }) => sentBy)) + graceOf(account, times) + bookingMs + skewMs;
+  const afterMs = graceOf(account, times) + bookingMs + skewMs;
   const isOurs = (row: CreateRow): boolean =>
-    isFresh(row, first, times) && row.at >= first.sentAt - skewMs && row.at <= latest;
+    isFresh(row, first, times) &&
+    doubts.some(({ sentAt, sentBy }) => sentAt - skewMs <= row.at && row.at <= sentBy + afterMs);
   const doubtful = account.inDoubt
     .filter(({ workflowId: owner }) => owner !== workflowId)
     .map(({ sentAt }): Explainer => ({ from: sentAt - skewMs, to: sentAt + graceMs + bookingMs + skewMs }));
@@ -356,7 +364,7 @@ function judgeUnexplained(
 
   const silent = (says: string): LedgerOpinion => ({ kind: 'silent', says });
   const explainers = [...others, ...doubtful];
-  const [row, ...more] = [...spareRows(charges, explainers)].filter(isOurs);
+  const [row, ...more] = [...spareRows(charges, explainers)].filter(isOurs).sort((a, b) => a.at - b.at);
   const id = row === undefined || more.length > 0 ? '' : ` ${row.id}`;
   const says = `the ledger has a create row${id} that no other training explains`;
   if (!account.isComplete) return silent(`${says}, but not all trainings are remembered`);
@@ -376,5 +384,10 @@ function judgeUnexplained(
   if (first.baseline === undefined && first.sentBy - first.sentAt > bookingMs) {
     return silent(`${says}, but nobody knows when the send was, and it may be an older one`);
   }
-  return { kind: 'accepted', says, amount: row.amount, ...(more.length > 0 ? {} : { rowId: row.id }) };
+  return { kind: 'accepted', says, rows: [row, ...more] };
+}
+
+/** Which row it is, where that is plain. */
+export function plainRow([row, ...more]: readonly CreateRow[]): { rowId?: string } {
+  return row === undefined || more.length > 0 ? {} : { rowId: row.id };
 }

@@ -11,6 +11,7 @@ import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { SessionStatus, Witnesses } from '../contract/money.js';
 import { CREATE_CREDITS, type CreateAttempt } from '../contract/training.js';
+import { charge } from '../money/receipt.js';
 import {
   acceptedDoubt,
   type Doubt,
@@ -561,15 +562,11 @@ export class Creates {
     return attempt;
   }
 
-  /** Until the ledger shows the charge, it is the documented price. */
   #accepted(decision: string, proof: string[], acceptedAt?: string): void {
     const run = this.#run;
     const attempt =
       run.attempts.find((one) => one.decision === decision) ?? this.#attempt(decision, Date.now());
-    attempt.verdict = 'charged';
-    attempt.credits = CREATE_CREDITS;
-    attempt.provisional = true;
-    attempt.evidence = [...proof, `${CREATE_CREDITS} credits is the documented price`];
+    charge(attempt, proof);
     // Of a session begun elsewhere nobody knows since when it trains.
     run.acceptedAt = decision === ADOPTED ? undefined : (acceptedAt ?? now());
     run.isAcceptedByRow = false;

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_FACTS } from '../../src/contract/account.js';
 import type { CreateAttempt } from '../../src/contract/training.js';
-import { settleDoubt } from '../../src/money/receipt.js';
+import { settleDoubts } from '../../src/money/receipt.js';
 import {
   acceptedDoubt,
   type Doubt,
@@ -100,7 +100,7 @@ it('a row is not ours while the create of another training is on its way', () =>
     isClosed: true,
     uploads: { count: 0, total: 0, dearest: 0 },
   };
-  settleDoubt(attempt, {
+  settleDoubts([attempt], {
     look: { at: ledger.at, ledger },
     account: book.facts({ workflowId: 'ours', keyFingerprint: KEY, since }),
     workflowId: 'ours',
@@ -140,7 +140,7 @@ it('a doubt that ended a training is settled by its session, where sessions were
       sessions: { areTelling, longestSilentMs: 0 },
     };
     const question = { look: { at, ledger }, account, workflowId: 'ours', times: TIMES };
-    settleDoubt(attempt, question, isSessionSilent);
+    settleDoubts([attempt], question, () => isSessionSilent);
     return attempt.verdict;
   };
   expect(settled(true, true)).toBe('not-charged');
@@ -179,6 +179,70 @@ it('a row of hours later is not ours, however little is known of whose it is', (
   };
   expect(verdictOf(SENT_AT + 30 * MINUTE)).toBe('accepted');
   expect(verdictOf(SENT_AT + 5 * 60 * MINUTE)).toBe('cannot-tell');
+});
+
+describe('several doubts of one training', () => {
+  const sends = [SENT_AT, SENT_AT + 30 * MINUTE, SENT_AT + 60 * MINUTE];
+  /** What they come to where the ledger has rows of these times. */
+  function settledBy(...rowsAt: number[]): CreateAttempt[] {
+    const book = new AccountBook({ ...emptyAccount(), areChargesEarly: true });
+    const attempts = sends.map((sentAt, index): CreateAttempt => {
+      const decision = `decision ${index}`;
+      const asked = { workflowId: 'ours', runId: 'run', sessionId: 'of ours', keyFingerprint: KEY, decision };
+      book.requestSend({ ...asked, known: [], grantMs: 3 * MINUTE, slotMs: SECOND }, sentAt);
+      book.reportSend({ ...asked, sentAt, outcome: 'in-doubt' }, sentAt + SECOND);
+      const sentBy = new Date(sentAt + SECOND).toISOString();
+      return { decision, sentAt: new Date(sentAt).toISOString(), sentBy, verdict: 'unknown', evidence: [] };
+    });
+    const since = SENT_AT - 28 * MINUTE;
+    const at = SENT_AT + 120 * MINUTE;
+    const creates = rowsAt.map((rowAt) => ({ id: `row ${rowAt}`, at: rowAt, amount: 100 }));
+    const uploads = { count: 0, total: 0, dearest: 0 };
+    const ledger = { since, at, balance: 900, creates, unidentified: 0, isClosed: true, uploads };
+    const account = book.facts({ workflowId: 'ours', keyFingerprint: KEY, since });
+    settleDoubts(attempts, { look: { at, ledger }, account, workflowId: 'ours', times: TIMES });
+    return attempts;
+  }
+  const verdicts = (attempts: CreateAttempt[]): string[] => attempts.map(({ verdict }) => verdict);
+
+  it.each([
+    ['none', [], ['not-charged', 'not-charged', 'not-charged']],
+    ['one, of the first', [SENT_AT + SECOND], ['charged', 'not-charged', 'not-charged']],
+    ['one, of the second', [SENT_AT + 31 * MINUTE], ['not-charged', 'charged', 'not-charged']],
+    ['one, of the last', [SENT_AT + 61 * MINUTE], ['not-charged', 'not-charged', 'charged']],
+    ['two', [SENT_AT + SECOND, SENT_AT + 61 * MINUTE], ['charged', 'not-charged', 'charged']],
+    [
+      'one for each',
+      [1, 31, 61].map((minute) => SENT_AT + minute * MINUTE),
+      ['charged', 'charged', 'charged'],
+    ],
+  ])('are settled by as many rows as there are: %s', (_, rowsAt, expected) => {
+    expect(verdicts(settledBy(...rowsAt))).toEqual(expected);
+  });
+
+  it('never have the same row', () => {
+    const rowIds = settledBy(SENT_AT + 31 * MINUTE).flatMap(({ rowId }) => rowId ?? []);
+    expect(rowIds).toEqual([`row ${SENT_AT + 31 * MINUTE}`]);
+  });
+
+  it('one that the account workflow knows to have been accepted is charged, though its look was lost', () => {
+    const attempt: CreateAttempt = {
+      decision: 'first',
+      sentAt: new Date(SENT_AT).toISOString(),
+      sentBy: new Date(SENT_AT + SECOND).toISOString(),
+      verdict: 'unknown',
+      evidence: [],
+    };
+    const sentAt = SENT_AT;
+    const create = { workflowId: 'ours', sessionId: 's', keyFingerprint: KEY, decision: 'first', sentAt };
+    const at = SENT_AT + 60 * MINUTE;
+    const account = { ...NO_FACTS, accepted: [{ ...create, acceptedAt: at }], charges: { areEarly: true } };
+    const creates = [{ id: 'row', at: SENT_AT + SECOND, amount: 100 }];
+    const uploads = { count: 0, total: 0, dearest: 0 };
+    const ledger = { since: 0, at, balance: 900, creates, unidentified: 0, isClosed: true, uploads };
+    settleDoubts([attempt], { look: { at, ledger }, account, workflowId: 'ours', times: TIMES });
+    expect(attempt).toMatchObject({ verdict: 'charged', credits: 100, provisional: true });
+  });
 });
 
 it('it is known in which session the last create was to be sent', () => {
