@@ -38,6 +38,8 @@ export interface PreparedSession extends Affinity {
   sessionId: string;
   /** The run that claimed it first. */
   firstRunId: string;
+  /** It is that of an earlier training, which never sent a create in it. */
+  isUnsent?: true;
   /** The last trainings of this API, newest last, ms. */
   trainingsMs: number[];
   /** The last uploads, newest last, ms. */
@@ -67,15 +69,15 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
       ...(uploadCredits === undefined ? {} : { uploadCredits }),
     };
     const owned = facts.session;
-    if (owned !== undefined && owned.sessionId !== input.replaces)
-      return { ...known, sessionId: owned.sessionId, firstRunId: owned.firstRunId };
-    const sessionId =
-      (input.replaces === undefined ? await forgottenSession(who.workflowId) : undefined) ??
-      input.adopt ??
-      (await prepare());
+    if (owned !== undefined && owned.sessionId !== input.replaces) {
+      const { sessionId, firstRunId, isUnsent } = owned;
+      return { ...known, sessionId, firstRunId, ...(isUnsent === undefined ? {} : { isUnsent }) };
+    }
+    const begun =
+      (input.replaces === undefined ? await forgottenSession(who.workflowId) : undefined) ?? input.adopt;
     const claim = await claimSession(accountWorkflowId, {
       ...who,
-      sessionId,
+      ...(begun === undefined ? { sessionId: await prepare(), isNew: true } : { sessionId: begun }),
       ...(input.replaces === undefined ? {} : { replaces: input.replaces }),
     });
     return { ...known, ...claim };
@@ -103,14 +105,17 @@ async function forgottenSession(workflowId: string): Promise<string | undefined>
 async function claimSession(
   accountWorkflowId: string,
   claim: ClaimSession,
-): Promise<{ sessionId: string; firstRunId: string }> {
+): Promise<Pick<PreparedSession, 'sessionId' | 'firstRunId' | 'isUnsent'>> {
   const ask = (more: Partial<ClaimSession>): Promise<ClaimAnswer> =>
     updateAccount(accountWorkflowId, CLAIM_SESSION_UPDATE, { ...claim, ...more });
   let answer = await ask({});
   if (answer.kind === 'refused' && (await hasEnded(answer.owner))) {
     answer = await ask({ takeOverFrom: answer.owner });
   }
-  if (answer.kind === 'owned') return { sessionId: answer.sessionId, firstRunId: answer.firstRunId };
+  if (answer.kind === 'owned') {
+    const { sessionId, firstRunId, isUnsent } = answer;
+    return { sessionId, firstRunId, ...(isUnsent === undefined ? {} : { isUnsent }) };
+  }
   throw ApplicationFailure.nonRetryable(
     `Session ${claim.sessionId} belongs to the training ${answer.owner}, which still runs. Nothing was sent.`,
     ActivityFailureType.SessionTaken,

@@ -25,6 +25,8 @@ export interface ClaimSession extends Asker {
   replaces?: string;
   /** An owner that was seen to have ended. */
   takeOverFrom?: string;
+  /** It was opened for this training just now, so nobody has sent a create in it. */
+  isNew?: true;
 }
 
 export type ClaimAnswer =
@@ -34,6 +36,8 @@ export type ClaimAnswer =
       sessionId: string;
       /** The run that claimed it. Another run of the same training is a reset one. */
       firstRunId: string;
+      /** It was taken over from a training that it was opened for and that never sent a create. */
+      isUnsent?: true;
     }
   /** Somebody else's. */
   | { kind: 'refused'; owner: string };
@@ -159,6 +163,8 @@ export interface AccountFacts {
     firstRunId: string;
     /** Where the last create was to be sent; another one where a person gave that up. Absent where none was. */
     lastGrantIn?: string;
+    /** As the answer to its claim told. */
+    isUnsent?: true;
   };
   /** Of the asking training's key. */
   accepted: AcceptedCreate[];

@@ -216,6 +216,24 @@ export function isWordOfCreate(word: string): boolean {
   return WORDS_OF_A_CREATE.has(word.toLowerCase());
 }
 
+/**
+ * Whether nothing at all speaks of a create: neither the session nor a row that other creates do not explain. Proof only of
+ * a session in which nobody is known to have sent one.
+ *
+ * @param since when the session was opened, ms since 1970.
+ */
+export function hasNoTrace(
+  question: Pick<CreateQuestion, 'look' | 'account' | 'times'>,
+  since: number,
+): boolean {
+  const { look, times } = question;
+  const { status, ledger } = look;
+  if (isUnderCreate(status) || WORDS_OF_AN_END.has(status.word)) return false;
+  if (ledger === undefined || ledger.unidentified > 0) return false;
+  const rows = ledger.creates.filter(({ at }) => at >= since - times.skewMs);
+  return matchRows(rows, othersOf(question, ledger)).unexplained.length === 0;
+}
+
 /** The session has, or is about to get, a model: nothing is to be sent. */
 export function isUnderCreate({ word, models }: SessionStatus): boolean {
   return models.length > 0 || WORDS_OF_A_CREATE.has(word);
@@ -327,7 +345,10 @@ function dueAt(sentAt: number, { account, times }: Pick<LedgerQuestion, 'account
   return sentAt + 3 * (account.charges.longestMs ?? 0) + times.skewMs;
 }
 
-function othersOf(question: LedgerQuestion, ledger: LedgerLook): OtherCreate[] {
+function othersOf(
+  question: Pick<LedgerQuestion, 'account' | 'look' | 'times'>,
+  ledger: LedgerLook,
+): OtherCreate[] {
   const { account, look, times } = question;
   const { skewMs, bookingMs } = times;
   return account.accepted.map(({ sentAt, rowId }) => ({

@@ -24,6 +24,10 @@ import { type Explainer, fits, matchRows } from '../money/ledger.js';
 interface Owner {
   sessionId: string;
   firstRunId: string;
+  /** No create was sent in its session before it was the owner. */
+  isFirst?: true;
+  /** It took the session over, and no create had been sent in it. */
+  isUnsent?: true;
   /** Which run was granted each decision to spend. */
   grants: Record<string, Grant>;
   isClosed: boolean;
@@ -93,28 +97,35 @@ export class AccountBook {
   }
 
   /** A session has one owner, and a training one session; only `replaces` and `takeOverFrom` change that. */
-  claim({ workflowId, runId, sessionId, replaces, takeOverFrom }: ClaimSession, now: number): ClaimAnswer {
+  claim(claim: ClaimSession, now: number): ClaimAnswer {
+    const { workflowId, runId, sessionId, replaces, takeOverFrom, isNew } = claim;
     const own = this.state.owners[workflowId];
     if (own !== undefined && own.sessionId !== replaces) {
       own.touchedAt = now;
       own.isClosed = false;
-      return { kind: 'owned', sessionId: own.sessionId, firstRunId: own.firstRunId };
+      return { kind: 'owned', sessionId: own.sessionId, firstRunId: own.firstRunId, ...unsentOf(own) };
     }
     const other = this.#ownerOf(sessionId, workflowId);
+    const before = other === undefined ? undefined : this.state.owners[other];
+    const isUnsent =
+      before?.isFirst === true && Object.values(before.grants).every(({ isRefuted }) => isRefuted === true);
     if (other !== undefined) {
       if (other !== takeOverFrom) return { kind: 'refused', owner: other };
       Reflect.deleteProperty(this.state.owners, other);
     }
-    this.state.owners[workflowId] = {
+    const owner: Owner = {
       sessionId,
       firstRunId: runId,
+      ...(isNew === true || isUnsent ? { isFirst: true } : {}),
+      ...(isUnsent ? { isUnsent } : {}),
       // Decisions are good for one send whatever the session.
       grants: own?.grants ?? {},
       isClosed: false,
       touchedAt: now,
     };
+    this.state.owners[workflowId] = owner;
     this.#forgetOwners();
-    return { kind: 'owned', sessionId, firstRunId: runId };
+    return { kind: 'owned', sessionId, firstRunId: runId, ...unsentOf(owner) };
   }
 
   requestSend(request: RequestSend, now: number): SendAnswer {
@@ -282,6 +293,7 @@ export class AccountBook {
               sessionId: owner.sessionId,
               firstRunId: owner.firstRunId,
               ...lastGrantOf(owner),
+              ...unsentOf(owner),
             },
           }),
       accepted: (key?.accepted ?? []).filter(
@@ -424,4 +436,8 @@ function isTelling(
 function lastGrantOf({ grants }: Owner): { lastGrantIn?: string } {
   const [last] = Object.values(grants).sort((a, b) => b.grantedAt - a.grantedAt);
   return last === undefined ? {} : { lastGrantIn: last.sessionId };
+}
+
+function unsentOf({ isUnsent }: Owner): { isUnsent?: true } {
+  return isUnsent === undefined ? {} : { isUnsent };
 }

@@ -16,6 +16,7 @@ import {
   acceptedDoubt,
   type Doubt,
   graceEnd,
+  hasNoTrace,
   isUnderCreate,
   judgeCreate,
   ledgerSince,
@@ -150,17 +151,29 @@ export class Creates {
    * @returns as `create`; `none` where it is proved that none was accepted.
    */
   async reconcileAdopted(openedAt: string | undefined): Promise<'accepted' | 'none' | Correction> {
+    const run = this.#run;
     const at = Date.now();
     const opened = openedAt === undefined ? Number.NaN : Date.parse(openedAt);
     const sentAt = Number.isNaN(opened) ? at - LONGEST_SESSION_MS : opened;
-    this.#attempt(ADOPTED, sentAt);
     this.#doubts = [{ decision: ADOPTED, sentAt, sentBy: at }];
+    if (run.session.isUnsent === true && (await this.#isUntouched(sentAt))) {
+      run.tell('The training that it was opened for never sent create, and nothing shows one.');
+      this.#doubts = [];
+      return 'none';
+    }
+    this.#attempt(ADOPTED, sentAt);
     const inquiry = this.#inquire(
       'This session was begun elsewhere, and its create may have been sent there.',
     );
     const outcome = await this.#ask(inquiry, 'ever');
     if (outcome.kind === 'corrected') return outcome.correction;
     return outcome.kind === 'accepted' ? 'accepted' : 'none';
+  }
+
+  /** Our own books have no send in the session; a copy of its clips may have been gone on with elsewhere. */
+  async #isUntouched(openedAt: number): Promise<boolean> {
+    const { look, account } = await this.#read('look whether create was sent elsewhere', undefined, true);
+    return hasNoTrace({ look, account, times: judgementTimes(this.#run) }, openedAt);
   }
 
   /** A person gave up the session: its doubts go with it, but what they may have cost stays in the receipt. */

@@ -43,6 +43,8 @@ export interface OpenSession extends Affinity {
   sessionId: string;
   /** The run that claimed it; another run of this training is a reset one. */
   firstRunId: string;
+  /** It is that of an earlier training, which never sent a create in it. */
+  isUnsent?: true;
 }
 
 /** What trainings of this API taught, as known at the start. */

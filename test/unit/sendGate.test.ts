@@ -44,6 +44,29 @@ it('a session that another training has taken over is not created in', () => {
   expect(ask(book, START + 2, { runId: 'reset run' })).toEqual({ kind: 'taken', owner: 'train-b' });
 });
 
+it('a session that is taken over is known to be unsent only where all of its story is known', () => {
+  const unsent = (isNew: boolean, act: (book: AccountBook) => void): unknown => {
+    const book = new AccountBook(emptyAccount());
+    const claim = { runId: 'run', sessionId: 'session' };
+    book.claim({ ...claim, workflowId: 'train-a', ...(isNew ? { isNew } : {}) }, START);
+    act(book);
+    const taken = { ...claim, workflowId: 'train-b', takeOverFrom: 'train-a' };
+    const [first, again] = [book.claim(taken, START + 1), book.claim(taken, START + 2)];
+    expect(again).toEqual(first);
+    return (first as { isUnsent?: true }).isUnsent;
+  };
+  const report = { workflowId: 'train-a', sessionId: 'session', keyFingerprint: 'key', decision: 'first' };
+  expect(unsent(true, () => undefined)).toBe(true);
+  expect(unsent(false, () => undefined)).toBeUndefined();
+  expect(unsent(true, (book) => ask(book, START))).toBeUndefined();
+  expect(
+    unsent(true, (book) => {
+      ask(book, START);
+      book.reportSend({ ...report, runId: 'old run', sentAt: START, outcome: 'not-accepted' }, START);
+    }),
+  ).toBe(true);
+});
+
 it('of a key that comes after others it is not claimed that all its creates are known', () => {
   const book = new AccountBook(emptyAccount());
   ask(book, START);

@@ -20,7 +20,7 @@ import {
   type TrainingRecord,
 } from '../../src/contract/record.js';
 import type { Attention, AttentionKind } from '../../src/contract/progress.js';
-import type { TrainedModel } from '../../src/contract/training.js';
+import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { Trainings } from '../../src/library/trainings.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
 import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
@@ -96,6 +96,27 @@ async function secondSend(training: Training): ReturnType<typeof sendsOf> {
   });
 }
 type HistoryEvent = NonNullable<Awaited<ReturnType<Training['handle']['fetchHistory']>>['events']>[number];
+
+/** Somebody else with the same key, who has a session with clips. */
+async function clipsElsewhere({ sandbox, tracks }: Rig): Promise<{ create: () => Promise<unknown> }> {
+  const { url, apiKey } = sandbox;
+  const post = async (path: string, body: object): Promise<Record<string, string>> => {
+    const response = await fetch(`${url}/suno/v2/customModel/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    return (await response.json()) as Record<string, string>;
+  };
+  const { sessionId } = await post('prepare', {});
+  for (const audioUrl of tracks.urls) await post('upload', { sessionId, audioUrl });
+  const uploads = await waitUntil('the clips are there', () => {
+    const session = sandbox.report().sessions.find((one) => one.sessionId === sessionId);
+    return session?.uploads.every(({ clipId }) => clipId !== undefined) === true && session.uploads;
+  });
+  const clipIds = uploads.map(({ clipId }) => clipId);
+  return { create: () => post('create', { sessionId, clipIds, name: 'Somebody else' }) };
+}
 
 /** What the button does. */
 async function reset({ handle }: Training, boundary: HistoryEvent | undefined): Promise<TrainedModel> {
@@ -291,6 +312,59 @@ describe('a cancel', () => {
   });
 });
 
+describe('a training that goes on with the session of one that was cancelled before create', () => {
+  const cancelled = async (
+    own: Rig,
+    name: string,
+  ): Promise<NonNullable<TrainCustomModelInput['session']>> => {
+    const release = own.hold({ audioUrl: 'track-08' });
+    const first = await own.train({ name });
+    const { sessionId, files } = await first.until('seven clips are there', (seen) => {
+      return seen.files.filter(({ clipId }) => clipId !== undefined).length === 7;
+    });
+    await first.handle.cancel();
+    await expect(first.handle.result()).rejects.toThrow();
+    release();
+    const clips = files.flatMap(({ clipId, number }) =>
+      clipId === undefined ? [] : [{ clipId, file: number }],
+    );
+    const { startedAt } = await first.memo();
+    return { sessionId: sessionId ?? '', clips, openedAt: startedAt };
+  };
+
+  it('asks nobody, since none was ever sent', async () => {
+    const own = await createRig();
+    try {
+      await own.startWorker();
+      const name = 'cancelled, gone on with';
+      const session = await cancelled(own, name);
+      const second = await own.train({ name, session });
+      const { receipt, timeline } = await second.handle.result();
+      expect(receipt.create).toMatchObject({ verdict: 'charged', sends: 1 });
+      expect(timeline.map(({ text }) => text).join()).not.toContain('charge-unknown');
+      expect(own.sandbox.report().requests.counts).toMatchObject({ prepare: 1, create: 1 });
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('waits for a person all the same where somebody else may have sent one', async () => {
+    const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
+    try {
+      await own.startWorker();
+      const name = 'cancelled, sent elsewhere';
+      const elsewhere = await clipsElsewhere(own);
+      const session = await cancelled(own, name);
+      await elsewhere.create();
+      const second = await own.train({ name, session });
+      await second.until('it is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
+      await second.handle.cancel();
+    } finally {
+      await own.close();
+    }
+  });
+});
+
 describe('a create that only a ledger row speaks for', () => {
   it('can be sent again by a person when nothing comes of it, since the row may be somebody else’s', async () => {
     const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
@@ -313,27 +387,6 @@ describe('a create that only a ledger row speaks for', () => {
       await own.close();
     }
   });
-
-  /** Somebody else with the same key, who has a session with clips. */
-  async function clipsElsewhere({ sandbox, tracks }: Rig): Promise<{ create: () => Promise<unknown> }> {
-    const { url, apiKey } = sandbox;
-    const post = async (path: string, body: object): Promise<Record<string, string>> => {
-      const response = await fetch(`${url}/suno/v2/customModel/${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      return (await response.json()) as Record<string, string>;
-    };
-    const { sessionId } = await post('prepare', {});
-    for (const audioUrl of tracks.urls) await post('upload', { sessionId, audioUrl });
-    const uploads = await waitUntil('the clips are there', () => {
-      const session = sandbox.report().sessions.find((one) => one.sessionId === sessionId);
-      return session?.uploads.every(({ clipId }) => clipId !== undefined) === true && session.uploads;
-    });
-    const clipIds = uploads.map(({ clipId }) => clipId);
-    return { create: () => post('create', { sessionId, clipIds, name: 'Somebody else' }) };
-  }
 });
 
 describe('a person who answers in the moment of a look', () => {
