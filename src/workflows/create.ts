@@ -27,7 +27,7 @@ import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parki
 import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
 import { Patience } from './patience.js';
 import type { Run } from './run.js';
-import { NEW_SESSION, spentSentence } from './sentences.js';
+import { minuteOf, NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
 /** From the decision of the workflow to the last moment at which a byte may be written. */
@@ -78,6 +78,7 @@ const ADOPTED = 'adopted';
 export class Creates {
   readonly #run: Run;
   readonly #parking: Parking;
+  readonly #patience: Patience;
   /** Sends of this session that may have been accepted, oldest first. */
   #doubts: Doubt[] = [];
   /** What the session showed before the last send that was accepted: an old failure is told by it. */
@@ -86,6 +87,12 @@ export class Creates {
   constructor(run: Run, parking: Parking) {
     this.#run = run;
     this.#parking = parking;
+    this.#patience = new Patience(run, parking, {
+      what: 'create',
+      unsent: (tries, why) => unsentPark(run, tries, why),
+      refused: (failure) => refusalPark(run, failure),
+      tooMany: (failure, why) => tooManyPark(run, failure, why),
+    });
   }
 
   /**
@@ -96,16 +103,15 @@ export class Creates {
    */
   async create(decision: string): Promise<CreateEnd> {
     const run = this.#run;
+    const patience = this.#patience;
     let order = decision;
-    const patience = new Patience(run, this.#parking, {
-      what: 'create',
-      unsent: (tries, why) => unsentPark(run, tries, why),
-      refused: (failure) => refusalPark(run, failure),
-    });
+    patience.begin();
     for (;;) {
       // A session that was taken over: its clips are those of an earlier run, or must be made anew.
       if (run.files.some(({ state }) => state === 'waiting'))
         return { kind: 'upload-first', decision: order };
+      const changed = await patience.beforeSend();
+      if (changed !== undefined) return { kind: 'corrected', correction: changed };
       await this.#parking.withinBudget(CREATE_CREDITS, 'create', false);
       const sent = await this.#sendOnce(order);
       const outcome = sent.kind === 'silent' ? await this.#ask(sent.inquiry, 'ever') : sent;
@@ -411,6 +417,7 @@ export class Creates {
     this.#run.show();
     await this.#report(decision, sentAt, 'not-accepted');
     if (this.#doubts.length === 0) return { kind: 'refused', failure };
+    this.#patience.obey(failure);
     return this.#reconcile(`Create was refused (${failure.message}), but an earlier one is in doubt.`);
   }
 
@@ -627,6 +634,16 @@ function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
   };
 }
 
+/** Nothing of the request is wrong; what a person wants changed all the same is done before it is sent. */
+function tooManyPark(run: Run, failure: ProvenFailure, why: string): ParkRequest {
+  return {
+    kind: 'create-rejected',
+    message: `Mountsea takes no create for now. ${why} ${spentSentence(run)} ${NEW_SESSION}`,
+    evidence: evidenceOf(failure),
+    options: ['retry', 'rename', 'replaceFiles', 'dropFiles', 'newSession'],
+  };
+}
+
 function doubtPark(run: Run, why: string): ParkRequest {
   return {
     kind: 'charge-unknown',
@@ -642,9 +659,4 @@ function doubtMessage(run: Run, why: string, end: number | undefined): string {
       ? 'The witnesses do not tell; it is looked after ever more rarely, and a person may decide.'
       : `The session, the ledger and the balance are asked; if none is seen by ${minuteOf(end)}, that is judged.`;
   return `${why} It is not sent again without proof. ${spentSentence(run)} ${rest} ${NEW_SESSION}`;
-}
-
-/** In UTC, since nobody here knows where the reader is. */
-function minuteOf(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

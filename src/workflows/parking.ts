@@ -245,19 +245,26 @@ export class Parking {
     this.#run.show();
   }
 
-  /** Parks until the next try, or until a person says `retry`. Several branches with the same trouble share one park. */
-  async waitVisibly(request: ParkRequest, atLeastMs = 0): Promise<void> {
+  /**
+   * Parks until the next try, or until a person answers. Several branches with the same trouble share one park.
+   *
+   * @param forMs Default: ever longer from try to try.
+   * @returns what a person answered; undefined where the time is over, or another branch waited. A park that offers only
+   *   `retry` may ignore it.
+   * @throws ApplicationFailure `GivenUp`.
+   */
+  async waitVisibly(request: ParkRequest, forMs?: number): Promise<Correction | undefined> {
     const run = this.#run;
     const { kind } = request;
     const shared = this.#shared.get(kind);
     if (shared !== undefined) {
       await run.until(() => this.#shared.get(kind) !== shared);
-      return;
+      return undefined;
     }
     const trouble = this.#troubles.get(kind) ?? { tries: 0, since: Date.now(), isLasting: false };
     this.#troubles.set(kind, trouble);
     const { first, longest, growth } = MENDING_INTERVAL_MS;
-    const wait = Math.max(run.ms(Math.min(longest, first * growth ** trouble.tries)), atLeastMs);
+    const wait = forMs ?? run.ms(Math.min(longest, first * growth ** trouble.tries));
     trouble.tries += 1;
     const parked = this.open(request, new Date(Date.now() + wait).toISOString(), true);
     if (!trouble.isLasting && Date.now() - trouble.since >= run.ms(LASTING_MS)) {
@@ -269,7 +276,7 @@ export class Parking {
     this.#shared.set(kind, parked);
     try {
       await run.until(() => parked.answer !== undefined, wait, `${kind}: next try`);
-      this.#decided(parked);
+      return this.#decided(parked);
     } finally {
       this.#shared.delete(kind);
       this.close(parked);

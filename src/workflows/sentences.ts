@@ -7,6 +7,11 @@ import { uploadCredits } from '../money/receipt.js';
 /** What a person must know before giving up a session. */
 export const NEW_SESSION = 'A new session would upload and pay all files again, perhaps on another account.';
 
+/** In UTC, since nobody here knows where the reader is. */
+export function minuteOf(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** What was spent by now, uploads and create, as sentences. */
 export function spentSentence({
   receipt: { create, uploads },

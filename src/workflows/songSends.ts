@@ -56,8 +56,15 @@ export class SongSends {
         evidence: evidenceOf(failure),
         options: ['retry'],
       }),
+      tooMany: (failure, why) => ({
+        kind: 'song-rejected',
+        message: `Mountsea takes no song for now. ${why} ${song.spentSoFar}`,
+        evidence: evidenceOf(failure),
+        options: ['retry'],
+      }),
     });
     for (let order = decision; ;) {
+      await patience.beforeSend();
       await this.#parking.withinBudget(song.price, 'the song', false);
       const outcome = await this.#sendOnce(order);
       switch (outcome.kind) {

@@ -41,6 +41,15 @@ async function parked(training: Training, kind: AttentionKind): Promise<Attentio
   return attention;
 }
 
+async function anotherThan(training: Training, { id }: Attention): Promise<Attention> {
+  const { attention } = await training.until(
+    'it parks again',
+    (seen) => seen.attention !== undefined && seen.attention.id !== id,
+  );
+  if (attention === undefined) throw new Error('unreachable');
+  return attention;
+}
+
 /** The sentence with which a correction is refused. */
 async function refusal(training: Training, correction: Correction): Promise<string> {
   const error: unknown = await training.correct(correction).then(
@@ -144,6 +153,29 @@ describe('a correction', () => {
         uploads: { calls: 16 },
       });
       expect(sessionsOf(training)).toBe(2);
+    },
+  );
+
+  it.concurrent(
+    'to a create that is refused for now is carried out, and only `retry` sends before Retry-After is over',
+    async () => {
+      const training = await start((name) => [
+        { on: 'create', match: { name }, fault: { kind: 'rateLimit', retryAfterSeconds: 600 } },
+      ]);
+      const first = await parked(training, 'create-rejected');
+      expect(first.message).toContain('Too many requests, until ');
+      await training.correct({ attentionId: first.id, action: 'rename', name: 'Renamed meanwhile' });
+      const second = await anotherThan(training, first);
+      expect(second).toMatchObject({ kind: 'create-rejected', nextTryAt: first.nextTryAt });
+      await training.correct({ attentionId: second.id, action: 'dropFiles', files: [1] });
+      const third = await anotherThan(training, second);
+      expect((await training.progress()).receipt.create.sends).toBe(1);
+      await training.correct({ attentionId: third.id, action: 'retry' });
+      const result = await training.handle.result();
+      expect(result).toMatchObject({ name: 'Renamed meanwhile', receipt: { create: { sends: 2 } } });
+      expect(result.clips.map(({ file }) => file)).toEqual([2, 3, 4, 5, 6, 7, 8]);
+      const session = rig.sandbox.report().sessions.find(({ sessionId }) => sessionId === result.sessionId);
+      expect(session?.trainings.map(({ name }) => name)).toEqual(['Renamed meanwhile']);
     },
   );
 
