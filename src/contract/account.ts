@@ -200,7 +200,7 @@ export interface SessionTiming {
 
 /** What the last trainings of this origin taught of the status of sessions. */
 export interface SessionsTiming {
-  /** Each of them was shown by its session while it trained. */
+  /** They are several, and each of them was shown by its session while it trained. */
   areTelling: boolean;
   /** Longest time for which a session was seen to be silent about an accepted create, ms. */
   longestSilentMs: number;

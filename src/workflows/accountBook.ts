@@ -84,6 +84,8 @@ const OWNERS_KEPT = 1_000;
 const CREATES_KEPT = 500;
 const DURATIONS_KEPT = 40;
 const KEYS_KEPT = 5;
+/** One session that shows its create is no rule. */
+const TELLING_SESSIONS = 3;
 
 export function emptyAccount(): AccountState {
   return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [] };
@@ -306,7 +308,7 @@ export class AccountBook {
         ? {}
         : {
             sessions: {
-              areTelling: sessions.every(({ hasShown }) => hasShown),
+              areTelling: sessions.length >= TELLING_SESSIONS && sessions.every(({ hasShown }) => hasShown),
               longestSilentMs: Math.max(...sessions.map(({ silentMs }) => silentMs)),
             },
           }),

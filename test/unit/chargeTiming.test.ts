@@ -124,11 +124,16 @@ it('a row that the look before left out, or that was known before, teaches nothi
   expect(chargesOf(book).longestMs).toBe(8_000);
 });
 
-it('sessions are known to tell once one has shown its create, and no more once one has not', () => {
+it('sessions are known to tell once three have shown their creates, and no more once one has not', () => {
   const book = bookOf();
   const sessions = (): unknown => book.facts({ workflowId: 'one', keyFingerprint: KEY, since: 0 }).sessions;
   expect(sessions()).toBeUndefined();
   close(book, SENT_AT + 3 * MINUTE, { session: { hasShown: true, silentMs: 4_000 } });
+  expect(sessions()).toEqual({ areTelling: false, longestSilentMs: 4_000 });
+  for (const workflowId of ['a second', 'a third']) {
+    accept(book, workflowId, SENT_AT);
+    close(book, SENT_AT + 3 * MINUTE, { workflowId, session: { hasShown: true, silentMs: 0 } });
+  }
   expect(sessions()).toEqual({ areTelling: true, longestSilentMs: 4_000 });
   accept(book, 'seldom looked at', SENT_AT);
   close(book, SENT_AT + 4 * MINUTE, {
