@@ -4,6 +4,7 @@
  */
 import { cancellationSignal } from '@temporalio/activity';
 import {
+  type AccountFacts,
   CLOSE_TRAINING_UPDATE,
   type ClosedTraining,
   type CloseTraining,
@@ -14,7 +15,8 @@ import {
 import type { LedgerLook } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { CreateAttempt, Receipt } from '../contract/training.js';
-import { applyClosed, charge, createReceipt, settleDoubts } from '../money/receipt.js';
+import { applyClosed, charge, createReceipt, refundAttempt, settleDoubts } from '../money/receipt.js';
+import { provenRefund, refundsOf, refundSince } from '../money/refund.js';
 import { type JudgementTimes, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
@@ -65,25 +67,39 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       return { receipt: record.receipt };
     }
     const key = { origin, keyFingerprint };
-    const since = ledgerSince(Date.parse(first.sentAt), times);
     const doubtful = open.find(({ verdict }) => verdict === 'unknown');
+    // As long as one is in doubt no refund is proved.
+    const mayBeRefunded = doubtful === undefined && record.modelId === undefined;
+    const since = (mayBeRefunded ? refundSince : ledgerSince)(Date.parse(first.sentAt), times);
+    const { balanceBefore: anchor } = doubtful ?? first;
     const { ledger } = await lookAtLedger(mountsea, affinity(), cancellationSignal(), {
       affinity: key,
       since,
-      ...(doubtful?.balanceBefore === undefined ? {} : { anchor: doubtful.balanceBefore }),
+      ...(anchor === undefined ? {} : { anchor }),
     });
     if (ledger === undefined) return { receipt: receiptNow() };
+    const look = { at: ledger.at, ledger };
+    const facts = (): Promise<AccountFacts> =>
+      askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
+    if (mayBeRefunded) {
+      const known = await facts();
+      for (const attempt of open) {
+        const rowId = provenRefund({ look, account: known, workflowId, attempts, attempt, times });
+        if (rowId !== undefined) refundAttempt(attempt, rowId);
+      }
+    }
     const closed = await updateAccount<ClosedTraining>(accountWorkflowId, CLOSE_TRAINING_UPDATE, {
       workflowId,
       runId: '',
       keyFingerprint,
       rows: seenRows(ledger, lastLook),
+      hasModel: record.modelId !== undefined,
+      refunded: refundsOf(attempts),
       skewMs: times.skewMs,
       bookingMs: times.bookingMs,
     } satisfies CloseTraining);
     applyClosed(attempts, closed);
-    const account = await askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
-    const look = { at: ledger.at, ledger };
+    const account = await facts();
     const doubts = attempts.filter(({ verdict }) => verdict === 'unknown');
     settleDoubts(
       attempts,

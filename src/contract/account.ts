@@ -105,6 +105,10 @@ export interface CloseTraining extends Asker {
   keyFingerprint: string;
   /** From the accepted create to the model, ms; absent where there is none. */
   trainingMs?: number;
+  /** It has a model, so its create is not given back. */
+  hasModel?: boolean;
+  /** Ledger rows that are proved to give creates of this training back, by decision. */
+  refunded?: Record<string, string>;
   /** What each upload that gave a clip took, from the request to the clip, ms. */
   uploadsMs?: number[];
   /** Create rows of the time of this training. */
@@ -124,8 +128,6 @@ export interface CloseTraining extends Asker {
 export interface ClosedTraining {
   /** What each accepted create of this training was charged, where the ledger proves it, by decision; `id` where only one row fits. */
   rows: Record<string, { id?: string; amount: number }>;
-  /** Refund rows that only this training's creates can explain, by decision. */
-  refunds: Record<string, { id: string; amount: number }>;
 }
 
 /** A create that was accepted. */
@@ -138,6 +140,10 @@ export interface AcceptedCreate {
   acceptedAt: number;
   /** Its ledger row, where that is known. */
   rowId?: string;
+  /** A model came of it: it is not given back. */
+  hasModel?: true;
+  /** The ledger row that gave it back, where that is proved. */
+  refundRowId?: string;
 }
 
 /** A create whose outcome nobody knows, or that is on its way just now. */
@@ -151,7 +157,7 @@ export interface DoubtfulCreate {
 export interface AccountQuestion {
   workflowId: string;
   keyFingerprint: string;
-  /** Creates accepted before this are left out, ms since 1970. */
+  /** Accepted creates that were sent before this are left out where their training ended before it, too; ms since 1970. */
   since: number;
 }
 

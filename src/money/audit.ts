@@ -268,6 +268,6 @@ export function settled(record: TrainingRecord, { matched }: Audit): TrainingRec
   const { create } = record.receipt;
   const attempts = create.attempts.map((attempt) => ({ ...attempt }));
   const rows = own.map(({ row, attempt }) => [attempt.decision, { id: row.id, amount: row.amount }] as const);
-  applyClosed(attempts, { rows: Object.fromEntries(rows), refunds: {} });
+  applyClosed(attempts, { rows: Object.fromEntries(rows) });
   return { ...record, receipt: { ...record.receipt, create: createReceipt(attempts, create.sends) } };
 }

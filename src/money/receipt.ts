@@ -121,7 +121,7 @@ export function mostSpent({ create, uploads }: Receipt, prices: Prices): number 
 }
 
 /** Puts into attempts what the ledger proves. Changes them. */
-export function applyClosed(attempts: CreateAttempt[], { rows, refunds }: ClosedTraining): void {
+export function applyClosed(attempts: CreateAttempt[], { rows }: ClosedTraining): void {
   for (const attempt of attempts) {
     const row = rows[attempt.decision];
     if (row !== undefined && attempt.verdict === 'charged') {
@@ -131,8 +131,6 @@ export function applyClosed(attempts: CreateAttempt[], { rows, refunds }: Closed
       const shown = row.id === undefined ? 'the ledger has a row for each create' : `ledger row ${row.id}`;
       attempt.evidence = [...attempt.evidence, `${shown}: ${row.amount} credits`];
     }
-    const refund = refunds[attempt.decision];
-    if (refund !== undefined && attempt.verdict === 'charged') refundAttempt(attempt, refund.id);
   }
 }
 

@@ -231,6 +231,7 @@ export class AccountBook {
   /** A training has ended: learns from it, and says which rows are its own. */
   close(end: CloseTraining, now: number): ClosedTraining {
     const { workflowId, keyFingerprint, trainingMs, uploadsMs = [], session, rows, uploadCredits } = end;
+    const { hasModel = false, refunded = {} } = end;
     const key = this.#key(keyFingerprint, now);
     const own = key.accepted.filter((create) => create.workflowId === workflowId);
     const owner = this.state.owners[workflowId];
@@ -245,20 +246,24 @@ export class AccountBook {
       }
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
-    for (const create of own) create.closedAt ??= now;
+    for (const create of own) {
+      create.closedAt ??= now;
+      const refundRowId = refunded[create.decision];
+      if (refundRowId !== undefined) create.refundRowId = refundRowId;
+    }
+    if (hasModel) this.#noteModel(own, workflowId, keyFingerprint);
     // How soon they were seen is learned already.
     const known = new Set(own.map(({ rowId }) => rowId));
 
     const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
     const doubts = this.#openCreates(keyFingerprint).map((create) => doubtfulBookingOf(create, end));
-    const closed: ClosedTraining = { rows: {}, refunds: {} };
+    const closed: ClosedTraining = { rows: {} };
     for (const explainer of explainers.filter(({ create }) => create.workflowId === workflowId)) {
       const { decision } = explainer.create;
       const isNeeded =
         matchRows(rows, [...explainers.filter((other) => other !== explainer), ...doubts]).unexplained
           .length > matchRows(rows, [...explainers, ...doubts]).unexplained.length;
-      const fitting = rows.filter((row) => fits(row, explainer));
-      const charges = fitting.filter(({ amount }) => amount > 0);
+      const charges = rows.filter((row) => row.amount > 0 && fits(row, explainer));
       const [charge] = charges;
       // Without it a row would be left over: so it was charged, whichever of the rows is its own.
       if (isNeeded && charge !== undefined && charges.every(({ amount }) => amount === charge.amount)) {
@@ -266,10 +271,6 @@ export class AccountBook {
         closed.rows[decision] = { amount: charge.amount, ...(isOnly ? { id: charge.id } : {}) };
         if (isOnly) explainer.create.rowId = charge.id;
       }
-      const refund = fitting.find(
-        (row) => row.amount < 0 && isOnlyFit(row, explainer, [...explainers, ...doubts]),
-      );
-      if (refund !== undefined) closed.refunds[decision] = { id: refund.id, amount: -refund.amount };
     }
     const { pairs } = matchRows<Explainer & { create?: AcceptedCreate }>(rows, [...explainers, ...doubts]);
     for (const { row, explainer } of pairs) {
@@ -299,7 +300,9 @@ export class AccountBook {
             },
           }),
       accepted: (key?.accepted ?? []).filter(
-        ({ sentAt, sessionId }) => sentAt >= since || sessionId === owner?.sessionId,
+        // Its training may go on, or have failed a moment ago, though it was sent long before.
+        ({ sentAt, sessionId, closedAt = Infinity }) =>
+          sentAt >= since || closedAt >= since || sessionId === owner?.sessionId,
       ),
       inDoubt: this.#openCreates(keyFingerprint, since),
       isComplete: since > (key?.forgottenBefore ?? this.#unknownBefore(Infinity)),
@@ -316,6 +319,13 @@ export class AccountBook {
       ...(this.state.uploadsMs === undefined ? {} : { uploadsMs: this.state.uploadsMs }),
       ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),
     };
+  }
+
+  /** Of several creates nobody can say which one made the model: then each of them may still be given back. */
+  #noteModel(own: readonly AcceptedCreate[], workflowId: string, keyFingerprint: string): void {
+    const [create, ...more] = own.filter(({ refundRowId }) => refundRowId === undefined);
+    const isDoubtful = this.#openCreates(keyFingerprint).some((doubt) => doubt.workflowId === workflowId);
+    if (create !== undefined && more.length === 0 && !isDoubtful) create.hasModel = true;
   }
 
   /** The training that has the session, where it is another one. */

@@ -9,6 +9,7 @@ import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType, ActivityFailureType } from '../contract/failures.js';
 import type { LedgerLook } from '../contract/money.js';
 import { applyClosed } from '../money/receipt.js';
+import { refundsOf } from '../money/refund.js';
 import { isWordOfCreate } from '../money/verdict.js';
 import { provenFailure } from './failures.js';
 import type { Parking } from './parking.js';
@@ -90,6 +91,8 @@ export class ChargeWatch {
   readonly #rows = new Map<string, SeenRow>();
   #look: LedgerLook | undefined;
   #session: SessionTiming | undefined;
+  /** Rows that were seen before the training was last seen under way: none of them gives back a failure that came later. */
+  earlierRows: readonly string[] = [];
 
   constructor(run: Run) {
     this.#run = run;
@@ -101,6 +104,10 @@ export class ChargeWatch {
     if (newest === undefined) return false;
     const from = Date.parse(newest.sentAt) - judgementTimes(this.#run).skewMs;
     return [...this.#rows.values()].some(({ at, amount }) => amount > 0 && at >= from);
+  }
+
+  takeTask({ kind }: TaskOutcome): void {
+    if (kind === 'pending') this.earlierRows = [...this.#rows.keys()];
   }
 
   /** A look at a session that was unknown before its create was accepted. An end tells nothing: it shows late or early. */
@@ -169,6 +176,8 @@ export class ChargeWatch {
     const closed = await run.activities.closeTraining('close the books', {
       keyFingerprint: run.session.keyFingerprint,
       ...(trainingMs === undefined ? {} : { trainingMs: trainingMs / run.scale }),
+      hasModel: run.modelId !== undefined,
+      refunded: refundsOf(run.attempts),
       uploadsMs: run.uploadsMs.map((ms) => ms / run.scale),
       rows: [...this.#rows.values()],
       endSeenAt,

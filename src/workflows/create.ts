@@ -81,6 +81,8 @@ export class Creates {
   readonly #patience: Patience;
   /** Sends of this session that may have been accepted, oldest first. */
   #doubts: Doubt[] = [];
+  /** Create rows that were there before each send, by decision. */
+  readonly rowsBefore = new Map<string, readonly string[]>();
   /** What the session showed before the last send that was accepted: an old failure is told by it. */
   before: SessionStatus | undefined;
 
@@ -317,7 +319,13 @@ export class Creates {
     }
     const attempt = this.#attempt(decision, sentAt);
     attempt.sentBy = new Date(notAfter + timeoutMs).toISOString();
-    if (baseline.ledger !== undefined) attempt.balanceBefore = baseline.ledger.balance;
+    if (baseline.ledger !== undefined) {
+      attempt.balanceBefore = baseline.ledger.balance;
+      this.rowsBefore.set(
+        decision,
+        baseline.ledger.creates.map(({ id }) => id),
+      );
+    }
     run.sends += 1;
     run.show();
     const clipIds = run.clips.map(({ clipId }) => clipId);

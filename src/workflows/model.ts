@@ -3,6 +3,7 @@
  * or a question to a person (mountsea-api, quirks 5, 6 and 10). A failed training is paid for: it is sent again only by
  * a person, or where the ledger proves that it was given back and the input allows that.
  */
+import { workflowInfo } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
 import type { Correction } from '../contract/correction.js';
 import type { SessionStatus } from '../contract/money.js';
@@ -10,7 +11,8 @@ import type { ParkRequest } from './parking.js';
 import type { Parking } from './parking.js';
 import { type Poller, untilSettled, type Watch } from './polling.js';
 import { refundAttempt } from '../money/receipt.js';
-import { median, provenRefund } from '../money/refund.js';
+import { median, provenRefund, refundSince } from '../money/refund.js';
+import { optional } from './execution.js';
 import type { Run } from './run.js';
 import { NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes } from './schedule.js';
@@ -26,17 +28,21 @@ export type TrainingEnd =
   /** Its credits were given back, and it may be sent once more. */
   | { kind: 'refunded'; decision: string };
 
-/**
- * @param before what the session showed before create.
- * @param onLook gets what each look at the task tells.
- * @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park.
- */
+export interface ModelWatch {
+  /** What the session showed before create. */
+  before: SessionStatus | undefined;
+  /** Gets what each look at the task tells. */
+  onLook: (outcome: TaskOutcome) => void;
+  /** Ledger rows that were there before this create was sent, or while it trained. */
+  earlierRows: (decision: string) => ReadonlySet<string>;
+}
+
+/** @throws ApplicationFailure `GivenUp` or `ParkExpired` out of a park. */
 export async function awaitModel(
   run: Run,
   poller: Poller,
   parking: Parking,
-  before: SessionStatus | undefined,
-  onLook: (outcome: TaskOutcome) => void = () => undefined,
+  { before, onLook, earlierRows }: ModelWatch,
 ): Promise<TrainingEnd> {
   for (let old = before; ;) {
     const since = Date.now();
@@ -57,7 +63,7 @@ export async function awaitModel(
       run.tell(`The session has the model ${verdict.modelId}.`);
       return verdict;
     }
-    const end = verdict.kind === 'failed' ? await afterFailure(run, parking) : undefined;
+    const end = verdict.kind === 'failed' ? await afterFailure(run, parking, earlierRows) : undefined;
     if (end !== undefined) return end;
     const correction = await parking.park({
       kind: verdict.kind === 'failed' ? 'training-failed' : 'answer-unclear',
@@ -77,10 +83,15 @@ export async function awaitModel(
 }
 
 /** Looks whether the credits of a failed training came back. */
-async function afterFailure(run: Run, parking: Parking): Promise<TrainingEnd | undefined> {
-  const attempt = run.attempts.at(-1);
+async function afterFailure(
+  run: Run,
+  parking: Parking,
+  earlierRows: ModelWatch['earlierRows'],
+): Promise<TrainingEnd | undefined> {
+  const { attempts } = run;
+  const attempt = attempts.at(-1);
   if (attempt?.verdict !== 'charged') return undefined;
-  const { skewMs, bookingMs } = judgementTimes(run);
+  const times = judgementTimes(run);
   const looks = run.input.retryRefunded === true ? REFUND_LOOKS_MS : REFUND_LOOKS_MS.slice(0, 1);
   for (const wait of looks) {
     await run.until(() => false, run.ms(wait), 'look for a refund');
@@ -88,11 +99,20 @@ async function afterFailure(run: Run, parking: Parking): Promise<TrainingEnd | u
       run.activities.readWitnesses('look for a refund', {
         affinity: run.affinity,
         sessionId: run.session.sessionId,
-        since: Date.parse(attempt.sentAt) - skewMs,
+        since: refundSince(Date.parse(attempt.sentAt), times),
+        ...optional('anchor', attempt.balanceBefore),
         withAccount: true,
       }),
     );
-    const rowId = provenRefund({ look, account, attempt, skewMs, bookingMs });
+    const rowId = provenRefund({
+      look,
+      account,
+      workflowId: workflowInfo().workflowId,
+      attempts,
+      attempt,
+      earlierRows: earlierRows(attempt.decision),
+      times,
+    });
     if (rowId === undefined) continue;
     refundAttempt(attempt, rowId);
     run.tell(`The ledger shows that the failed training was given back (row ${rowId}).`);

@@ -121,9 +121,15 @@ async function train(
       if (!isCancellation(error)) run.fail(error);
     });
   try {
-    return await awaitModel(run, poller, parking, creates.before, (outcome) => {
-      // A task of its own, or a session that showed something before, does not tell how soon a create shows.
-      if (wasUnknown) charges.takeSession(outcome);
+    return await awaitModel(run, poller, parking, {
+      before: creates.before,
+      onLook: (outcome) => {
+        charges.takeTask(outcome);
+        // A task of its own, or a session that showed something before, does not tell how soon a create shows.
+        if (wasUnknown) charges.takeSession(outcome);
+      },
+      earlierRows: (decision) =>
+        new Set([...(creates.rowsBefore.get(decision) ?? []), ...charges.earlierRows]),
     });
   } finally {
     hasEnded = true;

@@ -428,7 +428,9 @@ describe('the state', () => {
     const facts = (since: number) => book.facts({ workflowId: 'x', keyFingerprint: KEY, since });
     const all = Array.from({ length: 1_000 }, (_, index) => index).filter((index) => index % 5 !== 0);
     for (const since of [0, 200, 374, 376, 500, 999].map((index) => index * hour)) {
-      const { accepted, isComplete } = facts(since);
+      const { isComplete, ...known } = facts(since);
+      // Trainings that have not ended are listed besides.
+      const accepted = known.accepted.filter(({ sentAt }) => sentAt >= since);
       const expected = all.filter((index) => index * hour >= since).length;
       if (isComplete) expect(accepted).toHaveLength(expected);
       else expect(accepted.length).toBeLessThan(expected);
