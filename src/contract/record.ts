@@ -2,8 +2,9 @@
  * Contract: the registry. Mountsea cannot list models, and closed histories vanish with the server's retention, so each
  * training has a small record workflow that stays open, with the record as its memo: readable without a worker.
  */
+import { FIRST_DECISION } from './account.js';
 import type { TrainingMemo } from './progress.js';
-import type { Clip, Receipt } from './training.js';
+import type { Clip, CreateAttempt, Receipt } from './training.js';
 
 export const RECORD_WORKFLOW = 'trainingRecord';
 /** Signal with a `TrainingRecord`, whole: the newest one counts. */
@@ -80,7 +81,7 @@ export function closedRecord(
   at: string,
 ): TrainingRecord {
   const closed = { ...record, end: 'failed', updatedAt: at } as const;
-  if (memo === undefined) return closed;
+  if (memo === undefined) return { ...closed, receipt: receiptWithoutHistory(record) };
   const { sessionId, modelId, receipt, uploads } = memo;
   return {
     ...closed,
@@ -92,6 +93,29 @@ export function closedRecord(
         ? []
         : [{ clipId, file, source: label, ...(sha256 === undefined ? {} : { sha256 }) }],
     ),
+  };
+}
+
+/**
+ * What may be said of a training that nobody knows the end of. A record is kept before each create is sent, with it; one
+ * that was written before that was so has none.
+ */
+function receiptWithoutHistory({ end, sessionId, receipt, updatedAt }: TrainingRecord): Receipt {
+  const { create } = receipt;
+  const isTold = create.attempts.some(({ verdict }) => verdict !== 'not-charged');
+  if (end !== 'open' || sessionId === undefined || isTold) return receipt;
+  const evidence = ['its history is gone: nobody can tell whether create was sent'];
+  const decision = create.attempts.length === 0 ? FIRST_DECISION : 'lost';
+  const lost: CreateAttempt = { decision, sentAt: updatedAt, verdict: 'unknown', evidence };
+  return {
+    ...receipt,
+    create: {
+      ...create,
+      verdict: 'unknown',
+      sends: create.sends + 1,
+      evidence,
+      attempts: [...create.attempts, lost],
+    },
   };
 }
 

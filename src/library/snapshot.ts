@@ -8,7 +8,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { TRAINING_MEMO } from '../contract/messages.js';
 import type { Outage, TrainingMemo, TrainingProgress } from '../contract/progress.js';
 import type { StagingProgress } from '../contract/staging.js';
-import type { TrainingRecord } from '../contract/record.js';
+import { closedRecord, type TrainingRecord } from '../contract/record.js';
 import type { Clip, TrainedModel } from '../contract/training.js';
 
 export type TrainingStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out';
@@ -148,7 +148,8 @@ function isoOf(time: Pending['nextAttemptScheduleTime']): string | undefined {
 
 /** What a record tells of a training that the server has forgotten. */
 export function snapshotOfRecord(record: TrainingRecord): Snapshot {
-  const { workflowId, name, origin, sessionId, modelId, end, sources, clips, receipt } = record;
+  const { workflowId, name, origin, sessionId, modelId, end, sources, clips } = record;
+  const { receipt } = end === 'open' ? closedRecord(record, undefined, record.updatedAt) : record;
   // One that was terminated could not write its end down.
   const status = { done: 'completed', failed: 'failed', cancelled: 'cancelled', open: 'terminated' } as const;
   return {

@@ -8,6 +8,7 @@ import type { SeenRow, SessionTiming } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType, ActivityFailureType } from '../contract/failures.js';
 import type { LedgerLook } from '../contract/money.js';
+import type { CreateAttempt } from '../contract/training.js';
 import { applyClosed } from '../money/receipt.js';
 import { refundsOf } from '../money/refund.js';
 import { isWordOfCreate } from '../money/verdict.js';
@@ -62,22 +63,23 @@ export async function applyCorrection(run: Run, correction: Correction): Promise
  * Brings the record and the `--save` file up to date. Both are there before create is sent.
  *
  * @param isRenamed name or files are other ones: they find this training from now on too.
+ * @param next the create that is about to be sent.
  */
-export async function keepRecord(run: Run, isRenamed = false): Promise<void> {
+export async function keepRecord(run: Run, isRenamed = false, next?: CreateAttempt): Promise<void> {
   await run.activities.recordTraining('keep the record', {
-    record: run.record(),
+    record: run.record(next),
     ...(isRenamed ? { alias: { name: run.name, sources: run.sources } } : {}),
     ...(run.scale === 1 ? {} : { timeScale: run.scale }),
   });
-  await keepSaveFile(run);
+  await keepSaveFile(run, next);
 }
 
 /** Brings the `--save` file up to date, where there is one: also before a person is asked, who may take days. */
-export async function keepSaveFile(run: Run): Promise<void> {
+export async function keepSaveFile(run: Run, next?: CreateAttempt): Promise<void> {
   const { saveFile } = run.input;
   if (saveFile === undefined) return;
   try {
-    await run.activities.saveTraining(`save to ${saveFile}`, { path: saveFile, record: run.record() });
+    await run.activities.saveTraining(`save to ${saveFile}`, { path: saveFile, record: run.record(next) });
   } catch (error) {
     // The record has it all; a full disk must not stop a training that is paid for.
     if (!(error instanceof ActivityFailure)) throw error;

@@ -287,7 +287,7 @@ export class Creates {
     // The key may have been changed since the session was opened; money is judged by the one that sends.
     run.session = { ...run.session, origin, keyFingerprint };
     try {
-      await keepRecord(run);
+      await keepRecord(run, false, this.#aboutToSend(decision));
       const { look } = await this.#read('look before create');
       if (CancellationScope.current().consideredCancelled)
         throw new CancelledFailure('Cancelled before create.');
@@ -296,6 +296,18 @@ export class Creates {
       await CancellationScope.nonCancellable(() => this.#report(decision, Date.now(), 'not-accepted'));
       throw error;
     }
+  }
+
+  /** A training that is deleted while it trains leaves nothing but its record behind. */
+  #aboutToSend(decision: string): CreateAttempt {
+    const at = Date.now();
+    return {
+      decision,
+      sentAt: new Date(at).toISOString(),
+      verdict: 'unknown',
+      sentBy: new Date(at + this.#grantMs).toISOString(),
+      evidence: ['create was about to be sent; nobody told what became of it'],
+    };
   }
 
   async #sendGranted(decision: string, grant: SendGrant, baseline: Witnesses): Promise<Outcome> {

@@ -249,8 +249,12 @@ export class Run extends Execution<Phase, TrainingFacts> {
     this.setFile(file, 'waiting');
   }
 
-  /** What the registry and `--save` keep. */
-  record(): TrainingRecord {
+  /**
+   * What the registry and `--save` keep.
+   *
+   * @param next a create that is about to be sent: if nobody ever tells more, it may have been.
+   */
+  record(next?: CreateAttempt): TrainingRecord {
     const end = { done: 'done', failed: 'failed', cancelled: 'cancelled' } as const;
     const { phase } = this;
     const hasEnded = phase === 'done' || phase === 'failed' || phase === 'cancelled';
@@ -280,10 +284,16 @@ export class Run extends Execution<Phase, TrainingFacts> {
       }),
       // Which bytes a clip was made of is said with the source of its number.
       clips: this.clips.map(({ clipId, file, source }) => ({ clipId, file, source: cut(source) })),
-      receipt: this.receipt,
+      receipt: next === undefined ? this.receipt : this.#receiptWith(next),
       startedAt: this.startedAt,
       updatedAt: now(),
     };
+  }
+
+  /** A decision has one attempt, however often it was refused. */
+  #receiptWith(next: CreateAttempt): Receipt {
+    const others = this.attempts.filter(({ decision }) => decision !== next.decision);
+    return { create: createReceipt([...others, next], this.sends + 1), uploads: this.uploads };
   }
 
   setFile(file: FileProgress, state: FileState, reason?: string): void {

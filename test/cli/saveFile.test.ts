@@ -36,13 +36,14 @@ afterEach(() => {
 
 function running(more: Partial<TrainingProgress> = {}): Snapshot {
   const { memo, workflowId } = snapshotOfRecord(record);
-  const { name, origin, startedAt, receipt } = memo;
+  const { name, origin, startedAt } = memo;
+  const { receipt } = record;
   delete memo.finishedAt;
   return {
     workflowId,
     runId: 'r',
     status: 'running',
-    memo: { ...memo, phase: 'uploading' },
+    memo: { ...memo, receipt, phase: 'uploading' },
     progress: {
       version: 1,
       workflowId,

@@ -722,6 +722,21 @@ describe('the record of a training that is terminated', () => {
     expect(receipt.create.provisional).toBeUndefined();
   });
 
+  it.concurrent(
+    'says what its create was charged also where the training was deleted before anybody looked',
+    async () => {
+      const training = await terminated('deleted');
+      const { workflowId } = training.handle;
+      await own.client.workflowService.deleteWorkflowExecution({
+        namespace: 'default',
+        workflowExecution: { workflowId },
+      });
+      const { end, receipt } = await settled(training);
+      expect(end).toBe('failed');
+      expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100, sends: 1 });
+    },
+  );
+
   it.concurrent('is closed by the first who looks', async () => {
     const training = await terminated('somebody looks');
     const { status, record } = await new Trainings(own.client).look(training.handle.workflowId);
