@@ -85,6 +85,8 @@ export interface ReportSend extends Asker {
   keyFingerprint: string;
   decision: string;
   sentAt: number;
+  /** Of one in doubt: the last moment at which it can have been sent, where that is not about `sentAt`. */
+  sentBy?: number;
   outcome: 'accepted' | 'not-accepted' | 'in-doubt';
   /** What create answered with, where it is not the session. */
   taskId?: string;
@@ -152,6 +154,12 @@ export interface DoubtfulCreate {
   keyFingerprint: string;
   decision: string;
   sentAt: number;
+  /** As it was reported. */
+  sentBy?: number;
+  /** Where it was to be sent. */
+  sessionId?: string;
+  /** The run that may say that it had no effect, besides the one that it was granted to. */
+  runId?: string;
 }
 
 export interface AccountQuestion {

@@ -288,6 +288,7 @@ export function ledgerSince(sentAt: number, { bookingMs, skewMs }: JudgementTime
 }
 
 type LedgerQuestion = Omit<CreateQuestion, 'look' | 'sessionId'> & {
+  sessionId?: string;
   look: Pick<Witnesses, 'at' | 'ledger' | 'ledgerMissing'>;
 };
 
@@ -363,7 +364,7 @@ function othersOf(
 
 /** @returns undefined where accepted creates of others explain every row. */
 function judgeUnexplained(
-  { doubts, account, workflowId, times }: LedgerQuestion,
+  { doubts, account, workflowId, sessionId, times }: LedgerQuestion,
   first: Doubt,
   ledger: LedgerLook,
   others: readonly OtherCreate[],
@@ -377,8 +378,12 @@ function judgeUnexplained(
     isFresh(row, first, times) &&
     doubts.some(({ sentAt, sentBy }) => sentAt - skewMs <= row.at && row.at <= sentBy + afterMs);
   const doubtful = account.inDoubt
-    .filter(({ workflowId: owner }) => owner !== workflowId)
-    .map(({ sentAt }): Explainer => ({ from: sentAt - skewMs, to: sentAt + graceMs + bookingMs + skewMs }));
+    // What the training before sent in this session is what is asked about.
+    .filter((doubt) => doubt.workflowId !== workflowId && (doubt.sessionId ?? '') !== sessionId)
+    .map(({ sentAt, sentBy = sentAt }): Explainer => ({
+      from: sentAt - skewMs,
+      to: sentBy + graceMs + bookingMs + skewMs,
+    }));
   const left = (rows: readonly CreateRow[], explainers: readonly Explainer[]): number =>
     matchRows(rows, explainers).unexplained.length;
   if (left(charges, others) === 0) return undefined;

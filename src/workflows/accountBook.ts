@@ -87,6 +87,9 @@ const KEYS_KEPT = 5;
 /** One session that shows its create is no rule. */
 const TELLING_SESSIONS = 3;
 
+/** What a record proves it tells in the name of no run. */
+const SETTLED_RUN = '';
+
 export function emptyAccount(): AccountState {
   return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [] };
 }
@@ -113,6 +116,7 @@ export class AccountBook {
       before?.isFirst === true && Object.values(before.grants).every(({ isRefuted }) => isRefuted === true);
     if (other !== undefined) {
       if (other !== takeOverFrom) return { kind: 'refused', owner: other };
+      this.#keepDoubts(other, now);
       Reflect.deleteProperty(this.state.owners, other);
     }
     const owner: Owner = {
@@ -182,17 +186,23 @@ export class AccountBook {
   }
 
   reportSend(report: ReportSend, now: number): void {
-    const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, outcome, taskId } = report;
+    const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, sentBy, outcome, taskId } =
+      report;
     const key = this.#key(keyFingerprint, now);
-    if (key.sending?.workflowId === workflowId && key.sending.decision === decision) {
+    const isSame = (create: DoubtfulCreate): boolean => isOf(create, workflowId, decision);
+    const owner = this.state.owners[workflowId];
+    const grant = owner?.grants[decision];
+    const doubt = key.inDoubt.find(isSame);
+    const isSettled = runId === SETTLED_RUN;
+    // A run that was reset knows nothing of what the one before it sent, until it has asked after it itself.
+    const mayClear = isSettled || grant?.runId === runId || doubt?.runId === runId;
+    const mayFree = isSettled || grant === undefined || grant.runId === runId || outcome === 'accepted';
+    if (mayFree && key.sending?.workflowId === workflowId && key.sending.decision === decision) {
       delete key.sending;
       key.nextSlotAt = now;
     }
-    const isSame = (create: { workflowId: string; decision: string }): boolean =>
-      create.workflowId === workflowId && create.decision === decision;
-    key.inDoubt = key.inDoubt.filter((doubt) => !isSame(doubt));
-    const owner = this.state.owners[workflowId];
-    const grant = owner?.grants[decision];
+    if (outcome === 'not-accepted' && !mayClear) return;
+    key.inDoubt = key.inDoubt.filter((one) => !isSame(one));
     switch (outcome) {
       case 'accepted': {
         const known = key.accepted.find(isSame);
@@ -213,7 +223,8 @@ export class AccountBook {
           }
         }
         if (grant !== undefined) {
-          grant.accepted = { sentAt, acceptedAt, ...(taskId === undefined ? {} : { taskId }) };
+          const known = taskId ?? grant.accepted?.taskId;
+          grant.accepted = { sentAt, acceptedAt, ...(known === undefined ? {} : { taskId: known }) };
         }
         break;
       }
@@ -222,8 +233,15 @@ export class AccountBook {
         else if (grant !== undefined) grant.isCleared = true;
         break;
       case 'in-doubt':
-        key.inDoubt.push({ workflowId, keyFingerprint, decision, sentAt });
-        if (key.inDoubt.length > CREATES_KEPT) key.inDoubt.shift();
+        this.#doubt(key, {
+          workflowId,
+          keyFingerprint,
+          decision,
+          sentAt,
+          ...(sentBy === undefined ? {} : { sentBy }),
+          sessionId: grant?.sessionId ?? sessionId,
+          runId,
+        });
         break;
     }
   }
@@ -335,6 +353,22 @@ export class AccountBook {
     )?.[0];
   }
 
+  #doubt(key: KeyState, doubt: DoubtfulCreate): void {
+    key.inDoubt.push(doubt);
+    if (key.inDoubt.length > CREATES_KEPT) key.inDoubt.shift();
+  }
+
+  /** What a training may have sent is charged whoever has its session next. */
+  #keepDoubts(workflowId: string, now: number): void {
+    const grants = Object.entries(this.state.owners[workflowId]?.grants ?? {});
+    for (const [decision, grant] of grants) {
+      const { keyFingerprint, sessionId, grantedAt, runId } = grant;
+      const key = this.#key(keyFingerprint, now);
+      if (!isOpen(grant) || key.inDoubt.some((doubt) => isOf(doubt, workflowId, decision))) continue;
+      this.#doubt(key, { workflowId, keyFingerprint, decision, sentAt: grantedAt, sessionId, runId });
+    }
+  }
+
   #learnTiming(
     key: KeyState,
     rowId: string,
@@ -361,17 +395,20 @@ export class AccountBook {
     const inDoubt = this.state.keys[keyFingerprint]?.inDoubt ?? [];
     const unreported = Object.entries(this.state.owners).flatMap(([workflowId, { grants }]) =>
       Object.entries(grants)
-        .filter(([decision, grant]) => {
-          const isSettled =
-            grant.accepted !== undefined || grant.isRefuted === true || grant.isCleared === true;
-          const isKnown = inDoubt.some(
-            (doubt) => doubt.workflowId === workflowId && doubt.decision === decision,
-          );
-          return (
-            grant.keyFingerprint === keyFingerprint && grant.grantedAt >= since && !isSettled && !isKnown
-          );
-        })
-        .map(([decision, { grantedAt }]) => ({ workflowId, keyFingerprint, decision, sentAt: grantedAt })),
+        .filter(
+          ([decision, grant]) =>
+            grant.keyFingerprint === keyFingerprint &&
+            grant.grantedAt >= since &&
+            isOpen(grant) &&
+            !inDoubt.some((doubt) => isOf(doubt, workflowId, decision)),
+        )
+        .map(([decision, { grantedAt, sessionId }]) => ({
+          workflowId,
+          keyFingerprint,
+          decision,
+          sentAt: grantedAt,
+          sessionId,
+        })),
     );
     return [...inDoubt, ...unreported];
   }
@@ -411,6 +448,15 @@ export class AccountBook {
   }
 }
 
+/** Nobody has told what became of its send. */
+function isOpen({ accepted, isRefuted, isCleared }: Grant): boolean {
+  return accepted === undefined && isRefuted !== true && isCleared !== true;
+}
+
+function isOf(doubt: DoubtfulCreate, workflowId: string, decision: string): boolean {
+  return doubt.workflowId === workflowId && doubt.decision === decision;
+}
+
 /** When the charge of a create may be booked: while its training runs, and the clocks may differ. */
 function bookingOf(
   { sentAt, rowId, closedAt }: { sentAt: number; rowId?: string; closedAt?: number },
@@ -424,11 +470,11 @@ function bookingOf(
 
 /** Of a create that may never be charged: one that nobody settles must not explain the rows of all time to come. */
 function doubtfulBookingOf(
-  { sentAt }: DoubtfulCreate,
+  { sentAt, sentBy = sentAt }: DoubtfulCreate,
   { skewMs, bookingMs }: Pick<CloseTraining, 'skewMs' | 'bookingMs'>,
 ): Explainer {
   // It may land late, and is then booked as any other.
-  return { from: sentAt - skewMs, to: sentAt + 2 * bookingMs + skewMs };
+  return { from: sentAt - skewMs, to: sentBy + 2 * bookingMs + skewMs };
 }
 
 function isOnlyFit(row: CreateRow, explainer: Explainer, all: readonly Explainer[]): boolean {

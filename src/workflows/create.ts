@@ -3,7 +3,7 @@
  * What proves nothing is answered by asking, never by sending again: only a proof that a send had no effect, or a
  * person, leads to another one.
  */
-import { CancellationScope, CancelledFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WitnessesRead } from '../activities/readWitnesses.js';
 import type { SendGrant } from '../activities/sendGate.js';
 import type { ReportSend } from '../contract/account.js';
@@ -170,6 +170,7 @@ export class Creates {
       return 'none';
     }
     this.#attempt(ADOPTED, sentAt);
+    if (areDoubtsTold()) await this.#report(ADOPTED, sentAt, 'in-doubt', { sentBy: at });
     const inquiry = this.#inquire(
       'This session was begun elsewhere, and its create may have been sent there.',
     );
@@ -222,11 +223,13 @@ export class Creates {
       case 'may-have-sent': {
         const { sessionId, decision: earlier, grantedAt } = grant.answer;
         this.#takeSession(sessionId);
-        this.#attempt(earlier, grantedAt);
-        this.#doubts.push({ decision: earlier, sentAt: grantedAt, sentBy: grantedAt + this.#grantMs });
-        return CancellationScope.nonCancellable(() =>
-          this.#reconcile('Another run of this training may have sent create (a reset).'),
-        );
+        const sentBy = grantedAt + this.#grantMs;
+        this.#attempt(earlier, grantedAt).sentBy = new Date(sentBy).toISOString();
+        this.#doubts.push({ decision: earlier, sentAt: grantedAt, sentBy });
+        return CancellationScope.nonCancellable(async () => {
+          if (areDoubtsTold()) await this.#report(earlier, grantedAt, 'in-doubt', { sentBy });
+          return this.#reconcile('Another run of this training may have sent create (a reset).');
+        });
       }
       case 'wait':
         return { kind: 'not-sent', why: 'another create is under way' };
@@ -380,12 +383,7 @@ export class Creates {
     this.before = isOther ? undefined : before;
     // What an earlier send may have cost stays in the receipt; this session's story goes on from here.
     this.#doubts = [];
-    await this.#report(
-      attempt.decision,
-      Date.parse(attempt.sentAt),
-      'accepted',
-      isOther ? taskId : undefined,
-    );
+    await this.#report(attempt.decision, Date.parse(attempt.sentAt), 'accepted', isOther ? { taskId } : {});
     this.#accepted(attempt.decision, [proof]);
     return { kind: 'accepted' };
   }
@@ -398,7 +396,9 @@ export class Creates {
       run.attempts.splice(run.attempts.indexOf(attempt), 1);
       run.sends -= 1;
       run.show();
-      await this.#report(decision, sentAt, 'not-accepted');
+      // What became of the send that was granted is told by the run that has the grant.
+      const isForeign = failure.type === ActivityFailureType.GrantElsewhere && areDoubtsTold();
+      if (!isForeign) await this.#report(decision, sentAt, 'not-accepted');
       return { kind: 'not-sent', why: failure.message };
     }
     switch (failure.type) {
@@ -574,7 +574,7 @@ export class Creates {
     decision: string,
     sentAt: number,
     outcome: ReportSend['outcome'],
-    taskId?: string,
+    more: Pick<ReportSend, 'taskId' | 'sentBy'> = {},
   ): Promise<void> {
     const { keyFingerprint, sessionId } = this.#run.session;
     await this.#run.activities.reportSend(`create: ${outcome}`, {
@@ -583,7 +583,7 @@ export class Creates {
       outcome,
       keyFingerprint,
       sessionId,
-      ...optional('taskId', taskId),
+      ...more,
     });
   }
 
@@ -624,6 +624,11 @@ export class Creates {
     const attempt = this.#run.attempts.find((one) => one.decision === decision);
     if (attempt !== undefined) attempt.evidence = evidence;
   }
+}
+
+/** Trainings that were in doubt before this was told go on without it. */
+function areDoubtsTold(): boolean {
+  return patched('doubts-are-told');
 }
 
 const NO_STATUS: SessionStatus = { word: '', models: [] };

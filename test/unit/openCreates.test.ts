@@ -62,6 +62,67 @@ it('lists no more what somebody else proved, but another run of the training ask
   expect(book.requestSend(again, SENT_AT + 2 * MINUTE).kind).toBe('may-have-sent');
 });
 
+describe('a training that is reset while its create is in doubt', () => {
+  const theirs = { workflowId: 'reset', sessionId: 'of reset', keyFingerprint: KEY, decision: 'first' };
+  const told = { ...theirs, sentAt: SENT_AT };
+
+  it('stays in doubt for the others, whatever a run says that sent nothing', () => {
+    const book = new AccountBook(emptyAccount());
+    ask(book, 'reset', SENT_AT);
+    report(book, 'reset', 'in-doubt');
+    book.reportSend({ ...told, runId: 'second', outcome: 'not-accepted' }, SENT_AT + MINUTE);
+    expect(openOf(book)).toEqual(['reset']);
+  });
+
+  it('keeps the gate shut while the request of the run before it may be out', () => {
+    const book = new AccountBook(emptyAccount());
+    ask(book, 'reset', SENT_AT);
+    for (const outcome of ['not-accepted', 'in-doubt'] as const) {
+      book.reportSend({ ...told, runId: 'second', outcome }, SENT_AT + SECOND);
+    }
+    const other = { workflowId: 'other', runId: 'run', sessionId: 's', keyFingerprint: KEY };
+    const asked = { ...other, decision: 'first', known: [], grantMs: 3 * MINUTE, slotMs: SECOND };
+    expect(book.requestSend(asked, SENT_AT + 2 * SECOND).kind).toBe('wait');
+  });
+
+  it('is no doubt any more once the run that asked after it has proved so', () => {
+    const book = new AccountBook(emptyAccount());
+    ask(book, 'reset', SENT_AT);
+    book.reportSend({ ...told, runId: 'second', outcome: 'in-doubt' }, SENT_AT + SECOND);
+    expect(openOf(book)).toEqual(['reset']);
+    book.reportSend({ ...told, runId: 'second', outcome: 'not-accepted' }, SENT_AT + 20 * MINUTE);
+    expect(openOf(book)).toEqual([]);
+  });
+});
+
+it('what a training may have sent stays in doubt when its session is taken over', () => {
+  const book = new AccountBook(emptyAccount());
+  const session = { runId: 'run', sessionId: 's' };
+  book.claim({ ...session, workflowId: 'terminated' }, SENT_AT);
+  const asked = { ...session, workflowId: 'terminated', keyFingerprint: KEY, decision: 'first', known: [] };
+  book.requestSend({ ...asked, grantMs: 3 * MINUTE, slotMs: SECOND }, SENT_AT);
+  book.claim({ ...session, workflowId: 'next', takeOverFrom: 'terminated' }, SENT_AT + MINUTE);
+  expect(openOf(book)).toEqual(['terminated']);
+  const settled = { ...asked, runId: '', sentAt: SENT_AT, outcome: 'not-accepted' } as const;
+  book.reportSend(settled, SENT_AT + 20 * MINUTE);
+  expect(openOf(book)).toEqual([]);
+});
+
+it('an adopted create may have any row between the opening of its session and the adoption', () => {
+  const book = new AccountBook(emptyAccount());
+  const adoptedAt = SENT_AT + 5 * 60 * MINUTE;
+  const asked = { workflowId: 'adopts', runId: 'run', sessionId: 's', keyFingerprint: KEY };
+  const doubt = { decision: 'adopted', sentAt: SENT_AT, sentBy: adoptedAt, outcome: 'in-doubt' } as const;
+  book.reportSend({ ...asked, ...doubt }, adoptedAt);
+  ask(book, 'other', adoptedAt - MINUTE);
+  const theirs = { ...asked, workflowId: 'other', decision: 'first', sentAt: adoptedAt - MINUTE };
+  book.reportSend({ ...theirs, outcome: 'accepted' }, adoptedAt - MINUTE);
+  const rows = [{ id: 'row', at: adoptedAt, amount: 100, seenAt: adoptedAt }];
+  const { skewMs, bookingMs } = TIMES;
+  const closed = book.close({ ...theirs, rows, skewMs, bookingMs }, adoptedAt + MINUTE);
+  expect(closed.rows).toEqual({});
+});
+
 it('an accepted create belongs to the session it was granted for, whichever its training has by then', () => {
   const book = new AccountBook(emptyAccount());
   ask(book, 'moved on', SENT_AT);

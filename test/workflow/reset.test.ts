@@ -5,8 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Phase } from '../../src/contract/progress.js';
+import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
+import type { Phase, TrainingProgress } from '../../src/contract/progress.js';
 import type { TrainedModel } from '../../src/contract/training.js';
+import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
+import { keyFingerprint } from '../../src/temporal/settings.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -22,8 +25,8 @@ afterAll(async () => {
 });
 
 /** What the button does. */
-async function reset({ handle }: Training, runId: string, eventId: number): Promise<void> {
-  await rig.client.workflowService.resetWorkflowExecution({
+async function reset({ handle }: Training, runId: string, eventId: number, { client } = rig): Promise<void> {
+  await client.workflowService.resetWorkflowExecution({
     namespace: 'default',
     workflowExecution: { workflowId: handle.workflowId, runId },
     reason: 'a test',
@@ -132,6 +135,44 @@ describe('a training that is reset while it runs', () => {
       expect(paid(result.sessionId).uploads).toBeLessThanOrEqual(phase === 'uploading' ? 12 : 8);
     },
   );
+});
+
+it('a create in doubt stays one for all others when its training is reset to just before the send', async () => {
+  // In doubt for ever, it would leave open whose row is whose for the other tests.
+  const own = await createRig();
+  try {
+    await own.startWorker();
+    const name = 'Reset in doubt';
+    own.sandbox.addFaults([{ on: 'create', match: { name }, fault: { kind: 'lost' } }]);
+    own.hold({ name });
+    const training = await own.train({ name });
+    const isInDoubt = ({ attention }: TrainingProgress): boolean => attention?.kind === 'charge-unknown';
+    await training.until('it is in doubt', isInDoubt);
+    const { events } = await training.handle.fetchHistory();
+    const submit = (events ?? []).find(
+      ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === 'submitTraining',
+    );
+    const before = submit?.activityTaskScheduledEventAttributes?.workflowTaskCompletedEventId;
+    await reset(training, await runIdOf(training), Number(before), own);
+    const again = own.client.workflow.getHandle(training.handle.workflowId);
+    const { runId } = await again.describe();
+    await waitUntil('the new run is in doubt, too', async () => {
+      const progress = await again.query<TrainingProgress>('progress');
+      return progress.runId === runId && isInDoubt(progress);
+    });
+    const { inDoubt } = await own.client.workflow
+      .getHandle(accountWorkflowIdFor(own.sandbox.url))
+      .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
+        workflowId: 'another',
+        keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
+        since: 0,
+      });
+    expect(inDoubt.map(({ workflowId }) => workflowId)).toEqual([training.handle.workflowId]);
+    expect(own.sandbox.report().requests.counts.create).toBe(1);
+    await again.terminate();
+  } finally {
+    await own.close();
+  }
 });
 
 describe('a training that is terminated', () => {
