@@ -135,6 +135,8 @@ describe('may be that of a training', () => {
     const book = bookOf({ older: SENT_AT - HOUR });
     send(book, 'older', SENT_AT - 50 * MINUTE, { decision: 'att1' });
     close(book, 'older', SENT_AT - 40 * MINUTE, { hasModel: true });
+    const { accepted } = book.facts({ workflowId: 'ours', keyFingerprint: KEY, since: SINCE });
+    expect(accepted.filter(({ hasModel }) => hasModel)).toEqual([]);
     const rows = [charge('older', SENT_AT - HOUR), charge('older again', SENT_AT - 50 * MINUTE), ...OWN];
     expect(provenOf(book, rows)).toBeUndefined();
     close(book, 'older', SENT_AT - 40 * MINUTE, { hasModel: true, refunded: { first: 'earlier refund' } });
@@ -182,7 +184,7 @@ it('of the first create of a training is not that of the second', () => {
 
 describe('proves nothing', () => {
   it.each([
-    ['where it is older than the send', -SECOND, SENT_AT - MINUTE],
+    ['where it is older than the send', -MINUTE, SENT_AT - SECOND],
     ['where it is older than the charge', MINUTE, SENT_AT + SECOND],
   ])('%s', (_, chargedAfter, at) => {
     expect(provenOf(bookOf(), [charge('ours', SENT_AT + chargedAfter), refund('x', at)])).toBeUndefined();
@@ -201,8 +203,11 @@ describe('proves nothing', () => {
     expect(provenOf(bookOf(), OWN, { attempt: attemptOf('first', { credits: 90 }) })).toBeUndefined();
   });
 
-  it('where our charge is not there', () => {
+  it('where our charge is not there, or that of another create', () => {
     expect(provenOf(bookOf(), OWN.slice(1))).toBeUndefined();
+    const book = bookOf({ good: SENT_AT - HOUR });
+    close(book, 'good', SENT_AT - 50 * MINUTE, { hasModel: true });
+    expect(provenOf(book, OWN)).toBeUndefined();
   });
 
   it.each([

@@ -294,6 +294,32 @@ describe('a failed training', () => {
     }
   });
 
+  it.concurrent('that was given up is settled as given back once the ledger shows it', async () => {
+    const rig = await experiencedRig({ profile: { refundFailed: 'row' } });
+    try {
+      rig.sandbox.setProfile({ ledgerLagMs: 10 * 3_600_000 });
+      const name = 'given up, then given back';
+      rig.sandbox.addFaults([onCreateOf(name, { kind: 'failTask', reason: 'gpu on fire' })]);
+      const training = await rig.train({ name });
+      const { attention, receipt } = await training.until(
+        'it parks',
+        (progress) => progress.attention?.kind === 'training-failed',
+      );
+      expect(receipt.create).toMatchObject({ verdict: 'charged', provisional: true });
+      await training.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+      await expect(training.handle.result()).rejects.toThrow();
+      rig.sandbox.setProfile({ ledgerLagMs: 0 });
+      const { create } = await waitUntil('the record is settled', async () => {
+        const record = await training.record();
+        return record?.end === 'failed' && record.receipt.create.provisional === undefined && record.receipt;
+      });
+      expect(create).toMatchObject({ verdict: 'not-charged', sends: 1 });
+      expect(create.attempts[0]?.refundRowId).toBeDefined();
+    } finally {
+      await rig.close();
+    }
+  });
+
   it.concurrent('of an earlier create is not taken for the end of the next one', async () => {
     const rig = await createRig();
     try {
