@@ -67,5 +67,6 @@ export {
   TRAINING_DEFAULTS,
   type TrainingOptions,
   type TrySong,
+  type UploadPrice,
   type UrlSource,
 } from '../contract/training.js';
