@@ -15,7 +15,14 @@ import {
 import type { LedgerLook } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { CreateAttempt, Receipt } from '../contract/training.js';
-import { applyClosed, charge, createReceipt, refundAttempt, settleDoubts } from '../money/receipt.js';
+import {
+  applyClosed,
+  charge,
+  createReceipt,
+  mayHaveModel,
+  refundAttempt,
+  settleDoubts,
+} from '../money/receipt.js';
 import { provenRefund, refundsOf, refundSince } from '../money/refund.js';
 import { type JudgementTimes, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
@@ -55,7 +62,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const { origin, keyFingerprint, workflowId } = record;
     requireOrigin(origin, affinity().origin);
     const attempts = structuredClone(record.receipt.create.attempts);
-    const isSilent = await askSession(record, attempts, times);
+    const silent = await askSessions(record, attempts, times);
     const receiptNow = (): Receipt => ({
       ...record.receipt,
       create: createReceipt(attempts, record.receipt.create.sends),
@@ -64,7 +71,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const [first] = open;
     const newest = open.at(-1);
     if (first === undefined || newest === undefined || keyFingerprint === undefined) {
-      return { receipt: record.receipt };
+      return { receipt: receiptNow() };
     }
     const key = { origin, keyFingerprint };
     const doubtful = open.find(({ verdict }) => verdict === 'unknown');
@@ -104,8 +111,8 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     settleDoubts(
       attempts,
       { look, account, workflowId, times },
-      // One look may have met an old answer. Earlier attempts may have been sent in another session.
-      (attempt) => isSilent && lastLook !== undefined && attempt === attempts.at(-1),
+      // One look may have met an old answer.
+      (attempt) => lastLook !== undefined && silent.has(attempt),
     );
     for (const attempt of doubts) await tellAccount(record, attempt);
     const latest = Date.parse(newest.sentBy ?? newest.sentAt) + times.bookingMs + times.skewMs;
@@ -117,52 +124,74 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
   };
 
   /**
-   * A training that was terminated or given up asks no more what became of its last create, but its session may show it.
-   * Told to the account workflow, it also leaves the creates of others one doubt less. Changes the attempt.
+   * A training that ended asks no more what became of a create in doubt, or of one in a session that it gave up, but the
+   * session may show it. Told to the account workflow, it also leaves the creates of others one doubt less. Changes the
+   * attempts.
    *
-   * @returns whether the session was asked, and has never heard of a create.
+   * @returns those whose session was asked, and has never heard of a create.
    */
-  async function askSession(
+  async function askSessions(
     record: TrainingRecord,
     attempts: CreateAttempt[],
     times: JudgementTimes,
-  ): Promise<boolean> {
-    const { sessionId, keyFingerprint, workflowId } = record;
-    const newest = attempts.at(-1);
-    if (newest?.verdict !== 'unknown' || sessionId === undefined || keyFingerprint === undefined)
-      return false;
-    // Somebody who went on with the session has creates of his own there.
-    const { session } = await askAccount(accountWorkflowId, {
+  ): Promise<Set<CreateAttempt>> {
+    const silent = new Set<CreateAttempt>();
+    const { keyFingerprint, workflowId } = record;
+    const asked = attempts.filter(
+      (attempt) => attempt.verdict === 'unknown' || mayHaveModel(attempt, record.sessionId),
+    );
+    if (asked.length === 0 || keyFingerprint === undefined) return silent;
+    // An attempt of long ago does not say it; its newest was sent in the last session.
+    const sessionOf = (attempt: CreateAttempt): string | undefined =>
+      attempt.sessionId ?? (attempt === attempts.at(-1) ? record.sessionId : undefined);
+    // Somebody who went on with a session has creates of his own there.
+    const { session, taken = [] } = await askAccount(accountWorkflowId, {
       workflowId,
       keyFingerprint,
       since: Date.now(),
+      sessionIds: asked.flatMap((attempt) => sessionOf(attempt) ?? []),
     });
-    if (session?.sessionId !== sessionId) return false;
-    const signal = cancellationSignal();
-    // A session that does not answer is silent here; there is another look.
-    const status = await sessionStatus(mountsea, sessionId, { signal, timeoutMs: TIMEOUT_MS }).catch(
-      () => undefined,
-    );
-    if (status === undefined) return false;
-    const sentAt = Date.parse(newest.sentAt);
-    const shown = shownOfSend(status, sentAt, attempts.length > 1, times);
-    // A session that was opened after the send says nothing of it.
-    if (shown === undefined) return status.word === UNKNOWN_TASK && session.lastGrantIn === sessionId;
-    charge(newest, [shown]);
-    await tellAccount(record, newest);
-    return false;
+    if (session === undefined) return silent;
+    for (const attempt of asked) {
+      const sessionId = sessionOf(attempt);
+      if (sessionId === undefined || taken.includes(sessionId)) continue;
+      const signal = cancellationSignal();
+      // A session that does not answer is silent here; there is another look.
+      const status = await sessionStatus(mountsea, sessionId, { signal, timeoutMs: TIMEOUT_MS }).catch(
+        () => undefined,
+      );
+      if (status === undefined) continue;
+      const hasOther = attempts.some(
+        (other) =>
+          other !== attempt &&
+          other.verdict !== 'not-charged' &&
+          (sessionOf(other) ?? sessionId) === sessionId,
+      );
+      const shown = shownOfSend(status, Date.parse(attempt.sentAt), hasOther, times);
+      if (shown === undefined) {
+        // A session that was opened after the send says nothing of it.
+        if (status.word === UNKNOWN_TASK && attempt.sessionId !== undefined) silent.add(attempt);
+        continue;
+      }
+      const [model] = status.models;
+      if (model !== undefined && sessionId !== record.sessionId) attempt.modelId = model.modelId;
+      if (attempt.verdict !== 'unknown') continue;
+      charge(attempt, [shown]);
+      await tellAccount(record, attempt);
+    }
+    return silent;
   }
 
   /** What is proved of a doubt: as long as the account workflow has it, it may explain rows of others. */
   async function tellAccount(
     { sessionId, keyFingerprint, workflowId }: TrainingRecord,
-    { decision, sentAt, verdict }: CreateAttempt,
+    { decision, sentAt, verdict, sessionId: sentIn }: CreateAttempt,
   ): Promise<void> {
     if (verdict === 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
     await updateAccount<null>(accountWorkflowId, REPORT_SEND_UPDATE, {
       workflowId,
       runId: '',
-      sessionId,
+      sessionId: sentIn ?? sessionId,
       keyFingerprint,
       decision,
       sentAt: Date.parse(sentAt),

@@ -288,7 +288,7 @@ export function statusLines(
   const task = progress?.createTaskId;
   if (task !== undefined && task !== sessionId) lines.push(`task    ${task}`);
   if (memo.modelId !== undefined) lines.push(`model   ${memo.modelId}`);
-  lines.push(...evidenceLines(progress?.receipt ?? memo.receipt));
+  lines.push(...evidenceLines(progress?.receipt ?? memo.receipt, sessionId));
   return lines;
 }
 
@@ -339,7 +339,7 @@ export function resultLines(result: TrainedModel): string[] {
       ({ file, clipId, source }) => `  ${String(file).padStart(3)}  ${clipId}  ${printable(source)}`,
     ),
     receiptWords(receipt),
-    ...evidenceLines(receipt),
+    ...evidenceLines(receipt, sessionId),
   ];
 }
 
@@ -368,14 +368,18 @@ export function spentWords({ receipt, uploadPrice }: Pick<TrainingFacts, 'receip
   return receiptWords(receipt, uploadPrice);
 }
 
-/** Each create that was sent, and why its outcome is believed. */
-function evidenceLines({ create }: Receipt): string[] {
+/** Each create that was sent, and why its outcome is believed. Nothing paid for is lost with a session that was given up. */
+function evidenceLines({ create }: Receipt, ownSessionId: string | undefined): string[] {
   if (create.attempts.length === 0) return create.evidence.map(because);
-  return create.attempts.flatMap(({ sentAt, verdict, credits, provisional, evidence }, index) => {
+  return create.attempts.flatMap((attempt, index) => {
+    const { sentAt, verdict, credits, provisional, evidence, sessionId, modelId } = attempt;
+    const isElsewhere = sessionId !== undefined && sessionId !== ownSessionId && verdict !== 'not-charged';
     const cost = credits === undefined ? '' : `: ${credits} credits`;
     const rest = provisional === true ? ' (provisional)' : '';
     return [
       `create ${index + 1}  ${dateOf(sentAt)}  ${VERDICTS[verdict]}${cost}${rest}`,
+      ...(isElsewhere ? [`  in session ${sessionId}, which was given up`] : []),
+      ...(modelId === undefined ? [] : [`  it made the model ${modelId}`]),
       ...evidence.map(because),
     ];
   });

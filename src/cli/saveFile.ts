@@ -44,6 +44,9 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
       attempts: z.array(
         z.object({
           decision: z.string(),
+          sessionId: text.exactOptional(),
+          taskId: text.exactOptional(),
+          modelId: text.exactOptional(),
           sentAt: instant,
           verdict,
           credits: amount.exactOptional(),

@@ -115,6 +115,9 @@ const attempt = schemaOf<CreateAttempt>()(
     decision: text.meta({
       description: 'What allowed it: `first`, or the id of an attention; `+` behind it for a proven resend.',
     }),
+    sessionId: optionalText.meta({ description: 'The session that it was sent in.' }),
+    taskId: optionalText.meta({ description: 'What it was answered with, where that is another task.' }),
+    modelId: optionalText.meta({ description: 'The model that it made in a session that was given up.' }),
     sentAt: time,
     verdict,
     credits: z.exactOptional(credits),
@@ -457,7 +460,7 @@ const songReceipt = schemaOf<SongReceipt>()(
         sends: count.meta({ description: 'Requests that may have left a worker.' }),
         provisional: z.exactOptional(z.boolean()),
         evidence: z.array(text),
-        attempts: z.array(attempt.extend({ taskId: optionalText })),
+        attempts: z.array(attempt),
       }),
     })
     .meta({ description: 'What is spent, as far as it is known. Unknown is never 0.' }),

@@ -167,6 +167,8 @@ export interface AccountQuestion {
   keyFingerprint: string;
   /** Accepted creates that were sent before this are left out where their training ended before it, too; ms since 1970. */
   since: number;
+  /** Sessions of which is asked whether another training has them. */
+  sessionIds?: string[];
 }
 
 /** What the account workflow knows of use to one training. */
@@ -175,11 +177,11 @@ export interface AccountFacts {
   session?: {
     sessionId: string;
     firstRunId: string;
-    /** Where the last create was to be sent; another one where a person gave that up. Absent where none was. */
-    lastGrantIn?: string;
     /** As the answer to its claim told. */
     isUnsent?: true;
   };
+  /** Those of the sessions asked for that another training has by now. */
+  taken?: string[];
   /** Of the asking training's key. */
   accepted: AcceptedCreate[];
   inDoubt: DoubtfulCreate[];

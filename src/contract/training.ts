@@ -156,6 +156,12 @@ export type ChargeVerdict = 'charged' | 'not-charged' | 'unknown';
 export interface CreateAttempt {
   /** The decision to spend that allowed it: `first`, or the id of an attention; `+` behind it for a proven second send. */
   decision: string;
+  /** The session that it was sent in: another one than the training's where a person gave that up. */
+  sessionId?: string;
+  /** What it was answered with, where that is not the session. */
+  taskId?: string;
+  /** The model that it made in a session that was given up. */
+  modelId?: string;
   /** ISO 8601. */
   sentAt: string;
   verdict: ChargeVerdict;

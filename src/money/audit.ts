@@ -126,9 +126,11 @@ export type AuditedCreate = Pick<
 >;
 
 export function auditedCreate(
-  { workflowId, name, sessionId }: Pick<TrainingRecord, 'workflowId' | 'name' | 'sessionId'>,
-  { decision, sentAt, verdict, credits }: Pick<CreateAttempt, 'decision' | 'sentAt' | 'verdict' | 'credits'>,
+  training: Pick<TrainingRecord, 'workflowId' | 'name' | 'sessionId'>,
+  attempt: Pick<CreateAttempt, 'decision' | 'sentAt' | 'verdict' | 'credits' | 'sessionId'>,
 ): AuditedCreate {
+  const { workflowId, name } = training;
+  const { decision, sentAt, verdict, credits, sessionId = training.sessionId } = attempt;
   return {
     workflowId,
     name,

@@ -240,6 +240,25 @@ function withOwnCreates(
   return { ...account, accepted };
 }
 
+/**
+ * Whether there is more to be learned of a create: what it cost, or which model it made in a session that was given up.
+ *
+ * @param sessionId of the training.
+ */
+export function isUnsettled(attempt: CreateAttempt, sessionId: string | undefined): boolean {
+  return attempt.verdict === 'unknown' || attempt.provisional === true || mayHaveModel(attempt, sessionId);
+}
+
+/** Paid for in a session that nobody waits for any more. */
+export function mayHaveModel(
+  { verdict, sessionId, modelId }: CreateAttempt,
+  ownSessionId: string | undefined,
+): boolean {
+  return (
+    verdict === 'charged' && sessionId !== undefined && sessionId !== ownSessionId && modelId === undefined
+  );
+}
+
 /** Until the ledger shows the charge, it is the documented price. Changes the attempt. */
 export function charge(attempt: CreateAttempt, proof: readonly string[]): void {
   attempt.verdict = 'charged';

@@ -298,7 +298,8 @@ export class AccountBook {
     return closed;
   }
 
-  facts({ workflowId, keyFingerprint, since }: AccountQuestion): AccountFacts {
+  facts({ workflowId, keyFingerprint, since, sessionIds = [] }: AccountQuestion): AccountFacts {
+    const taken = sessionIds.filter((sessionId) => this.#ownerOf(sessionId, workflowId) !== undefined);
     const owner = this.state.owners[workflowId];
     const key = this.state.keys[keyFingerprint];
     const { sessions } = this.state;
@@ -313,10 +314,10 @@ export class AccountBook {
             session: {
               sessionId: owner.sessionId,
               firstRunId: owner.firstRunId,
-              ...lastGrantOf(owner),
               ...unsentOf(owner),
             },
           }),
+      ...(taken.length === 0 ? {} : { taken }),
       accepted: (key?.accepted ?? []).filter(
         // Its training may go on, or have failed a moment ago, though it was sent long before.
         ({ sentAt, sessionId, closedAt = Infinity }) =>
@@ -489,11 +490,6 @@ function isTelling(
 ): boolean {
   if (hasShown) return true;
   return create !== undefined && endSeenAt !== undefined && 2 * silentMs >= endSeenAt - create.acceptedAt;
-}
-
-function lastGrantOf({ grants }: Owner): { lastGrantIn?: string } {
-  const [last] = Object.values(grants).sort((a, b) => b.grantedAt - a.grantedAt);
-  return last === undefined ? {} : { lastGrantIn: last.sessionId };
 }
 
 function unsentOf({ isUnsent }: Owner): { isUnsent?: true } {

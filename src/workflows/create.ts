@@ -207,7 +207,8 @@ export class Creates {
         const { sessionId, decision: earlier, sentAt, acceptedAt, taskId } = grant.answer;
         this.#takeSession(sessionId);
         run.createTaskId = taskId ?? sessionId;
-        this.#attempt(earlier, sentAt);
+        const attempt = this.#attempt(earlier, sentAt);
+        if (taskId !== undefined && taskId !== sessionId) attempt.taskId = taskId;
         this.#accepted(
           earlier,
           ['another run of this training has sent it, and it was accepted'],
@@ -306,6 +307,7 @@ export class Creates {
     const at = Date.now();
     return {
       decision,
+      sessionId: this.#run.session.sessionId,
       sentAt: new Date(at).toISOString(),
       verdict: 'unknown',
       sentBy: new Date(at + this.#grantMs).toISOString(),
@@ -379,6 +381,7 @@ export class Creates {
     run.createTaskId = taskId;
     if (isOther)
       run.tell(`Create was answered with the task ${taskId} instead of its session: it is asked for that.`);
+    if (isOther) attempt.taskId = taskId;
     // What the session showed before says nothing of another task.
     this.before = isOther ? undefined : before;
     // What an earlier send may have cost stays in the receipt; this session's story goes on from here.
@@ -595,6 +598,9 @@ export class Creates {
       verdict: 'unknown',
       evidence: [],
     };
+    // A training may have given up the session of an earlier one.
+    attempt.sessionId = this.#run.session.sessionId;
+    delete attempt.taskId;
     attempt.sentAt = new Date(sentAt).toISOString();
     attempt.verdict = 'unknown';
     attempt.evidence = ['create was sent; its outcome is not known yet'];

@@ -23,6 +23,7 @@ import {
   type TrainingRecord,
 } from '../contract/record.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
+import { isUnsettled } from '../money/receipt.js';
 import { provenFailure } from './failures.js';
 import { activityProfiles } from './profiles.js';
 import { judgementTimes } from './schedule.js';
@@ -105,9 +106,6 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
   }
 }
 
-function needsSettling({ end, receipt: { create } }: TrainingRecord): boolean {
-  const isOpen = create.attempts.some(
-    ({ verdict, provisional }) => verdict === 'unknown' || provisional === true,
-  );
-  return end !== 'open' && isOpen;
+function needsSettling({ end, sessionId, receipt: { create } }: TrainingRecord): boolean {
+  return end !== 'open' && create.attempts.some((attempt) => isUnsettled(attempt, sessionId));
 }

@@ -344,6 +344,23 @@ describe('what it waits for', () => {
 });
 
 describe('one look and the list', () => {
+  it('names the session that was given up, and the model that was paid for there', () => {
+    const evidence = ['its outcome is not known yet'];
+    const sent = { sentAt: START, verdict: 'charged', credits: 100, evidence } as const;
+    const attempts = [
+      { ...sent, decision: 'first', sessionId: 'old', modelId: 'chirp-custom:lost' },
+      { ...sent, decision: 'a2', sessionId: 'new' },
+    ];
+    const create = { verdict: 'charged', credits: 200, sends: 2, evidence, attempts } as const;
+    const receipt = { create: { ...create, evidence, attempts }, uploads: emptyReceipt().uploads };
+    const snapshot = snapshotOf([], { sessionId: 'new', receipt });
+    const text = statusLines(snapshot, undefined, NOW, canvas(80)).join('\n');
+    expect(text).toMatch(
+      /create 1 .*\n +in session old, which was given up\n +it made the model chirp-custom:lost/,
+    );
+    expect(text).not.toContain('in session new');
+  });
+
   it('say what was spent and why that is believed', () => {
     const text = statusLines(snapshotOf([file(1)]), undefined, NOW, canvas(80)).join('\n');
     expect(text).toContain('create: not charged · 1 upload');

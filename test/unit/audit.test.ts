@@ -129,6 +129,11 @@ describe('a training without a row', () => {
   });
 });
 
+it('each create has the session that it was sent in, also one that was given up', () => {
+  const record = recordOf('a', [attempt(0, { sessionId: 'given up' }), attempt(60, { decision: 'x' })]);
+  expect(sentBy(record).map(({ sessionId }) => sessionId)).toEqual(['given up', 'session-a']);
+});
+
 describe('an adopted session', () => {
   const adopted = attempt(0, { decision: 'adopted' });
 

@@ -306,14 +306,14 @@ describe('several doubts of one training', () => {
   });
 });
 
-it('it is known in which session the last create was to be sent', () => {
+it('it is known which sessions another training has by now', () => {
   const book = new AccountBook(emptyAccount());
-  const claim = { workflowId: 'asks', runId: 'run' };
-  const sessionOf = (): unknown => book.facts({ workflowId: 'asks', keyFingerprint: KEY, since: 0 }).session;
-  book.claim({ ...claim, sessionId: 'of asks' }, SENT_AT);
-  ask(book, 'asks', SENT_AT);
-  book.claim({ ...claim, sessionId: 'a new one', replaces: 'of asks' }, SENT_AT + MINUTE);
-  expect(sessionOf()).toMatchObject({ sessionId: 'a new one', lastGrantIn: 'of asks' });
+  book.claim({ workflowId: 'asks', runId: 'run', sessionId: 'given up' }, SENT_AT);
+  book.claim({ workflowId: 'asks', runId: 'run', sessionId: 'own', replaces: 'given up' }, SENT_AT);
+  const question = { workflowId: 'asks', keyFingerprint: KEY, since: 0, sessionIds: ['given up', 'own'] };
+  expect(book.facts(question).taken).toBeUndefined();
+  book.claim({ workflowId: 'other', runId: 'run', sessionId: 'given up' }, SENT_AT);
+  expect(book.facts(question).taken).toEqual(['given up']);
 });
 
 it('a doubt that nobody settles does not keep the receipts of later trainings open', () => {

@@ -242,6 +242,46 @@ describe('what is not documented about money', () => {
   );
 });
 
+it.concurrent(
+  'in a session that was given up is found there with its model, which was paid for',
+  async () => {
+    const rig = await createRig();
+    try {
+      await rig.startWorker();
+      const name = 'two sessions';
+      rig.sandbox.addFaults([onCreateOf(name, { kind: 'lost' })]);
+      const release = rig.hold({ name });
+      const training = await rig.train({ name });
+      const { attention, sessionId = '' } = await training.until(
+        'it is in doubt',
+        (progress) => progress.attention?.kind === 'charge-unknown',
+      );
+      await training.correct({
+        attentionId: attention?.id ?? '',
+        action: 'newSession',
+        acceptSecondCharge: true,
+      });
+      await training.until('it has another session', (progress) => progress.sessionId !== sessionId);
+      release();
+      const result = await training.handle.result();
+      expect(result.receipt.create.attempts.map((attempt) => attempt.sessionId)).toEqual([
+        sessionId,
+        result.sessionId,
+      ]);
+      const { receipt } = await waitUntil('the model is found', async () => {
+        const record = await training.record();
+        return record?.receipt.create.attempts[0]?.modelId !== undefined && record;
+      });
+      expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 200 });
+      expect(receipt.create.attempts[0]?.modelId).toMatch(/^chirp-custom:/);
+      expect(receipt.create.attempts[0]?.modelId).not.toBe(result.modelId);
+      expect(receipt.create.attempts[1]?.modelId).toBeUndefined();
+    } finally {
+      await rig.close();
+    }
+  },
+);
+
 describe('a failed training', () => {
   it.concurrent(
     'is sent again by itself only where the ledger proves the refund and the input allows it',
