@@ -123,6 +123,26 @@ it('an adopted create may have any row between the opening of its session and th
   expect(closed.rows).toEqual({});
 });
 
+it.each([
+  ['its own session', 's', 'accepted'],
+  ['another session', 'another', 'wait'],
+])('the row of an adopted session is looked for beside the doubts of others: one of %s', (_, of, kind) => {
+  const at = SENT_AT + 5 * MINUTE;
+  const uploads = { count: 0, total: 0, dearest: 0 };
+  const creates = [{ id: 'row', at: SENT_AT + MINUTE, amount: 100 }];
+  const ledger = { since: SENT_AT - 28 * MINUTE, at, balance: 0, creates, unidentified: 0, uploads };
+  const before = { workflowId: 'before', keyFingerprint: KEY, decision: 'first', sentAt: SENT_AT };
+  const verdict = judgeCreate({
+    doubts: [{ decision: 'adopted', sentAt: SENT_AT, sentBy: SENT_AT + 4 * MINUTE }],
+    look: { at, status: { word: 'success', models: [] }, ledger },
+    account: { ...NO_FACTS, inDoubt: [{ ...before, sessionId: of }] },
+    workflowId: 'adopts',
+    sessionId: 's',
+    times: TIMES,
+  });
+  expect(verdict.kind).toBe(kind);
+});
+
 it('an accepted create belongs to the session it was granted for, whichever its training has by then', () => {
   const book = new AccountBook(emptyAccount());
   ask(book, 'moved on', SENT_AT);
