@@ -307,33 +307,6 @@ describe('a failed training', () => {
     },
   );
 
-  it.concurrent('is not sent again for the refund of another one, which was sent earlier', async () => {
-    const rig = await experiencedRig({ profile: { refundFailed: 'row' } });
-    try {
-      const names = ['the older', 'the younger'];
-      rig.sandbox.addFaults(
-        names.map((name) => onCreateOf(name, { kind: 'failTask', reason: 'gpu on fire' })),
-      );
-      const older = await rig.train({ name: 'the older' });
-      await older.until('it trains', ({ phase }) => phase === 'training');
-      const release = rig.hold({ audioUrl: 'of=younger' });
-      const sources = rig.sourcesOf('younger');
-      const younger = await rig.train({ name: 'the younger', sources, retryRefunded: true });
-      await older.until('it parks', ({ attention }) => attention?.kind === 'training-failed');
-      rig.sandbox.setProfile({ refundFailed: 'never' });
-      release();
-      const { attention, receipt, sessionId } = await younger.until(
-        'it parks or is done',
-        (progress) => progress.attention?.kind === 'training-failed' || progress.phase === 'done',
-      );
-      expect(attention?.kind).toBe('training-failed');
-      expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100, sends: 1 });
-      expect(chargesOf(rig, sessionId)).toBe(1);
-    } finally {
-      await rig.close();
-    }
-  });
-
   it.concurrent('that was given up is settled as given back once the ledger shows it', async () => {
     const rig = await experiencedRig({ profile: { refundFailed: 'row' } });
     try {
