@@ -512,8 +512,7 @@ export class Creates {
         const graceMs = Math.max(0, end - inquiry.since) / run.scale;
         const gap = run.ms(reconcileGapAfter((Date.now() - inquiry.since) / run.scale, graceMs));
         attention.message = doubtMessage(run, why, isClose ? end : undefined);
-        if (isClose) attention.nextTryAt = new Date(Date.now() + gap).toISOString();
-        else delete attention.nextTryAt;
+        parked.triesAgain(isClose ? Date.now() + gap : undefined);
         run.show();
         if (!isClose && until === 'told') {
           isHandedOver = true;

@@ -39,8 +39,27 @@ export class Parked {
   readonly attention: Attention;
   answer: Correction | undefined;
 
+  /** Since when a person is needed, ms since 1970; undefined while it tries again by itself. */
+  #neededSince: number | undefined;
+
   constructor(attention: Attention) {
     this.attention = attention;
+    if (attention.nextTryAt === undefined) this.#neededSince = Date.now();
+  }
+
+  get neededSince(): number | undefined {
+    return this.#neededSince;
+  }
+
+  /** @param at of the next try, ms since 1970; undefined: from now on a person is needed. */
+  triesAgain(at: number | undefined): void {
+    if (at === undefined) {
+      delete this.attention.nextTryAt;
+      this.#neededSince ??= Date.now();
+    } else {
+      this.attention.nextTryAt = new Date(at).toISOString();
+      this.#neededSince = undefined;
+    }
   }
 }
 
@@ -95,19 +114,20 @@ export class Parking {
   }
 
   /**
-   * Waits for the answer for a while, with the attention staying open.
+   * Waits for the answer for a while, with the attention staying open. A person has all of `parkForMs`, counted from when one
+   * is needed.
    *
    * @throws ApplicationFailure `GivenUp`; `ParkExpired` where it needs a person and nobody came in time.
    */
   async answerWithin(parked: Parked, ms: number, summary: string): Promise<Correction | undefined> {
     const run = this.#run;
-    const { since, nextTryAt, message } = parked.attention;
+    const { attention, neededSince } = parked;
     const { parkForMs: limit } = run;
     const left =
-      limit === undefined || nextTryAt !== undefined ? Infinity : Date.parse(since) + limit - Date.now();
+      limit === undefined || neededSince === undefined ? Infinity : neededSince + limit - Date.now();
     const met = await run.until(() => parked.answer !== undefined, Math.max(1, Math.min(ms, left)), summary);
     if (!met && left <= ms) {
-      throw run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
+      throw run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${attention.message}`);
     }
     return this.#decided(parked);
   }

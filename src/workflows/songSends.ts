@@ -219,8 +219,7 @@ export class SongSends {
         }
         const sinceMs = (Date.now() - since) / song.scale;
         const gap = song.ms(reconcileGapAfter(sinceMs, GRACE_MS));
-        if (!isTold && sinceMs < GRACE_MS) attention.nextTryAt = new Date(Date.now() + gap).toISOString();
-        else delete attention.nextTryAt;
+        parked.triesAgain(!isTold && sinceMs < GRACE_MS ? Date.now() + gap : undefined);
         song.show();
         const correction = await parking.answerWithin(parked, gap, 'ask the ledger again');
         if (correction === undefined) continue;
