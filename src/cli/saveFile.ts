@@ -53,6 +53,7 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
           rowId: z.string().exactOptional(),
           refundRowId: z.string().exactOptional(),
           provisional: z.boolean().exactOptional(),
+          ended: z.enum(['failed', 'unclear']).exactOptional(),
           sentBy: instant.exactOptional(),
           balanceBefore: z.number().exactOptional(),
           evidence: z.array(z.string()),

@@ -124,6 +124,9 @@ const attempt = schemaOf<CreateAttempt>()(
     rowId: optionalText.meta({ description: 'Its row in the ledger.' }),
     refundRowId: optionalText,
     provisional: z.exactOptional(z.boolean()),
+    ended: z
+      .exactOptional(z.enum(['failed', 'unclear']))
+      .meta({ description: 'What its task came to where that gave nothing.' }),
     sentBy: optionalTime,
     balanceBefore: z.exactOptional(credits),
     evidence: z.array(text),

@@ -173,6 +173,11 @@ export interface CreateAttempt {
   refundRowId?: string;
   /** Charged, but the ledger has not shown it yet. */
   provisional?: boolean;
+  /**
+   * What its task came to where that gave nothing: `failed`, or `unclear`, a success without what it should give. Absent
+   * while it runs, as far as is known, and where it gave what it should.
+   */
+  ended?: 'failed' | 'unclear';
   /** The last moment at which a byte of it could leave; ISO 8601. */
   sentBy?: string;
   /** Balance just before it was sent, credits. */

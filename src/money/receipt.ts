@@ -67,6 +67,38 @@ function kept<A extends CreateAttempt>(attempts: A[]): A[] {
   return list;
 }
 
+type Attempt = CreateAttempt & { taskId?: string };
+
+/** The newest that may have been accepted, or was and has been given back since. */
+function newestSent(attempts: readonly Attempt[]): Attempt | undefined {
+  return attempts.findLast(({ verdict, ended }) => verdict !== 'not-charged' || ended !== undefined);
+}
+
+/** Notes what the task of the newest attempt came to; undefined: it gave what it should, or runs. Changes the attempt. */
+export function noteEnd(attempts: CreateAttempt[], ended: CreateAttempt['ended']): void {
+  const attempt = newestSent(attempts);
+  if (attempt === undefined) return;
+  if (ended === undefined) delete attempt.ended;
+  else attempt.ended = ended;
+}
+
+const AT_MOUNTSEA = {
+  training: { on: 'training', unclear: 'without one model of its own' },
+  song: { on: 'with the song', unclear: 'with nothing to hear' },
+} as const;
+
+/** What becomes at Mountsea of what is cancelled here, as sentences; none where nothing was accepted. */
+export function remoteWords(attempts: readonly Attempt[], what: keyof typeof AT_MOUNTSEA): string[] {
+  const newest = newestSent(attempts);
+  if (newest === undefined) return [];
+  const { on, unclear } = AT_MOUNTSEA[what];
+  const task = newest.taskId === undefined ? '' : ` (task ${newest.taskId})`;
+  if (newest.ended === 'failed') return [`Mountsea says that the ${what} failed${task}.`];
+  if (newest.ended === 'unclear') return [`Mountsea says that the ${what} succeeded, but ${unclear}${task}.`];
+  const goes = newest.verdict === 'charged' ? 'goes' : 'may go';
+  return [`Mountsea cannot cancel: it ${goes} on ${on}${task}.`];
+}
+
 /** Prices that a budget counts with, credits. */
 export interface Prices {
   /** Dearest upload that the ledger has shown. */

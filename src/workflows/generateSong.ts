@@ -11,6 +11,8 @@ import {
 import type { TaskOutcome } from '../activities/checkTasks.js';
 import { FIRST_DECISION } from '../contract/account.js';
 import type { GeneratedSong, GenerateSongInput, SongClip } from '../contract/song.js';
+import type { ChargeVerdict } from '../contract/training.js';
+import { noteEnd, remoteWords } from '../money/receipt.js';
 import { settleSong } from '../money/songs.js';
 import { now } from './execution.js';
 import { provenFailure } from './failures.js';
@@ -38,7 +40,11 @@ export async function generateSong(input: GenerateSongInput): Promise<GeneratedS
       const taskId = song.taskId ?? '';
       song.enter('generating', `Mountsea makes the song; task ${taskId}.`);
       const end = await awaitClips(song, taskId, poller, parking);
-      if (end.kind === 'clips') return await finish(song, taskId, end.clips);
+      if (end.kind === 'clips') {
+        const { clips } = end;
+        // A cancel comes too late: there is nothing left to stop.
+        return await CancellationScope.nonCancellable(() => finish(song, taskId, clips));
+      }
       decision = end.decision;
     }
   } catch (error) {
@@ -62,12 +68,16 @@ async function awaitClips(song: Song, taskId: string, poller: Poller, parking: P
   const watch = poller.watch('song', taskId, (outcome) => judgeSong(song, outcome));
   let settled;
   try {
-    settled = await untilSettled(song, parking, watch, () => overduePark(song, watch));
+    settled = await untilSettled(song, parking, watch, () => {
+      noteEnd(song.attempts, watch.raw === undefined ? undefined : 'unclear');
+      return overduePark(song, watch);
+    });
   } finally {
     watch.drop();
   }
   if ('correction' in settled) return { kind: 'again', decision: settled.correction.attentionId };
   const { verdict } = settled;
+  noteEnd(song.attempts, verdict.kind === 'clips' ? undefined : verdict.kind);
   if (verdict.kind === 'clips') return verdict;
   await settle(song);
   const correction = await parking.park({
@@ -172,13 +182,12 @@ function overduePark(song: Song, { note, raw }: Pick<Watch<unknown>, 'note' | 'r
   };
 }
 
-function cancelledSentence({ receipt: { generate }, taskId }: Song): string {
-  switch (generate.verdict) {
-    case 'not-charged':
-      return 'Cancelled before the song was accepted: nothing is spent.';
-    case 'charged':
-      return `Cancelled after the song was accepted: its credits are spent and Mountsea goes on${taskId === undefined ? '' : ` (task ${taskId})`}.`;
-    case 'unknown':
-      return 'Cancelled while it was unknown whether the song was accepted.';
-  }
+function cancelledSentence({ receipt: { generate }, attempts }: Song): string {
+  return [CANCELLED[generate.verdict], ...remoteWords(attempts, 'song')].join(' ');
 }
+
+const CANCELLED: Record<ChargeVerdict, string> = {
+  'not-charged': 'Cancelled before the song was accepted: nothing is spent.',
+  charged: 'Cancelled after the song was accepted: its credits are spent.',
+  unknown: 'Cancelled while it was unknown whether the song was accepted.',
+};

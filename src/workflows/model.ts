@@ -10,7 +10,7 @@ import type { SessionStatus } from '../contract/money.js';
 import type { ParkRequest } from './parking.js';
 import type { Parking } from './parking.js';
 import { type Poller, untilSettled, type Watch } from './polling.js';
-import { refundAttempt } from '../money/receipt.js';
+import { noteEnd, refundAttempt } from '../money/receipt.js';
 import { median, provenRefund, refundSince } from '../money/refund.js';
 import { optional } from './execution.js';
 import type { Run } from './run.js';
@@ -53,12 +53,16 @@ export async function awaitModel(
     });
     let settled;
     try {
-      settled = await untilSettled(run, parking, watch, () => overduePark(run, watch));
+      settled = await untilSettled(run, parking, watch, () => {
+        noteEnd(run.attempts, watch.raw === undefined ? undefined : 'unclear');
+        return overduePark(run, watch);
+      });
     } finally {
       watch.drop();
     }
     if ('correction' in settled) return { kind: 'corrected', correction: settled.correction };
     const { verdict } = settled;
+    noteEnd(run.attempts, verdict.kind === 'model' ? undefined : verdict.kind);
     if (verdict.kind === 'model') {
       run.tell(`The session has the model ${verdict.modelId}.`);
       return verdict;

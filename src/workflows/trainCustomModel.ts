@@ -18,7 +18,8 @@ import { FIRST_DECISION } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType } from '../contract/failures.js';
 import { GENERATE_SONG_WORKFLOW, type GenerateSongInput, songIdOf } from '../contract/song.js';
-import type { TrainCustomModelInput, TrainedModel } from '../contract/training.js';
+import type { ChargeVerdict, TrainCustomModelInput, TrainedModel } from '../contract/training.js';
+import { remoteWords } from '../money/receipt.js';
 import { UNKNOWN_TASK } from '../money/verdict.js';
 import { applyCorrection, ChargeWatch, closeBooks, keepRecord, openSession } from './bookkeeping.js';
 import { fewestClips } from './corrections.js';
@@ -42,6 +43,7 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
   const parking = new Parking(run);
   const charges = new ChargeWatch(run);
   const stager = new Stager(run);
+  const story = CancellationScope.current();
   try {
     requireEnoughSources(run);
     run.enter('preparing', 'Opens a session.');
@@ -63,7 +65,11 @@ export async function trainCustomModel(input: TrainCustomModelInput): Promise<Tr
       }
       if (step === 'accepted') {
         const end = await train(run, poller, parking, creates, charges);
-        if (end.kind === 'model') return await finish(run, charges, stager, end.modelId);
+        if (end.kind === 'model') {
+          const { modelId } = end;
+          // A cancel comes too late: there is nothing left to stop but the song.
+          return await CancellationScope.nonCancellable(() => finish(run, charges, stager, modelId, story));
+        }
         step = undefined;
         if (end.kind === 'refunded') {
           decision = end.decision;
@@ -151,6 +157,7 @@ async function finish(
   charges: ChargeWatch,
   stager: Stager,
   modelId: string,
+  story: CancellationScope,
 ): Promise<TrainedModel> {
   run.modelId = modelId;
   // The books may take a while; the model is not held back for them.
@@ -160,7 +167,7 @@ async function finish(
 
   run.enter('done', `Model ${modelId} is ready.`);
   await keepRecord(run);
-  const songId = await orderSong(run, modelId);
+  const songId = await orderSong(run, modelId, story);
   await run.notifyEnd();
   await condition(allHandlersFinished);
 
@@ -182,9 +189,13 @@ async function finish(
  * Starts the song of `--try`. Its id is of the training's, so that a training that is reset starts no second one; it goes
  * on by itself when this training has ended.
  */
-async function orderSong(run: Run, modelId: string): Promise<string | undefined> {
+async function orderSong(run: Run, modelId: string, story: CancellationScope): Promise<string | undefined> {
   const { song, origin, timeScale } = run.input;
   if (song === undefined) return undefined;
+  if (story.consideredCancelled) {
+    run.tell('The song is not ordered, since the training was cancelled.');
+    return undefined;
+  }
   const { workflowId } = workflowInfo();
   const songId = songIdOf(workflowId);
   const input: GenerateSongInput = {
@@ -221,14 +232,21 @@ function requireEnoughSources(run: Run): void {
   );
 }
 
-function cancelledSentence({ receipt: { create }, sessionId }: Run): string {
-  const session = sessionId === undefined ? '' : ` Session ${sessionId} can be gone on with.`;
-  switch (create.verdict) {
+function cancelledSentence({ receipt: { create }, attempts, sessionId }: Run): string {
+  const remote = remoteWords(attempts, 'training');
+  const session = sessionId === undefined ? [] : [`Session ${sessionId} can be gone on with.`];
+  return [cancelledWhen(create.verdict, remote.length > 0), ...remote, ...session].join(' ');
+}
+
+function cancelledWhen(verdict: ChargeVerdict, wasAccepted: boolean): string {
+  switch (verdict) {
     case 'not-charged':
-      return `Cancelled before create was accepted: only the uploads are spent.${session}`;
+      return wasAccepted
+        ? 'Cancelled after the credits of create were given back: only the uploads are spent.'
+        : 'Cancelled before create was accepted: only the uploads are spent.';
     case 'charged':
-      return `Cancelled after create: its credits are spent and Mountsea goes on training.${session}`;
+      return 'Cancelled after create: its credits are spent.';
     case 'unknown':
-      return `Cancelled while it was unknown whether create was accepted.${session}`;
+      return 'Cancelled while it was unknown whether create was accepted.';
   }
 }

@@ -28,6 +28,7 @@ import { keyFingerprint, readSettings } from '../../src/temporal/settings.js';
 import { createWork } from '../../src/worker.js';
 import { startServer } from '../support/http.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
+import { startSong } from '../support/songs.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.cjs', import.meta.url));
@@ -521,6 +522,73 @@ describe('a cancel while the gate is asked', () => {
     } finally {
       await close();
       await connection.close();
+      await own.close();
+    }
+  });
+});
+
+describe('a cancel while the books are closed', () => {
+  /** A worker whose last activity begins, and ends when it is let go. */
+  async function heldAt<K extends 'closeTraining' | 'readSongLedger'>(
+    own: Rig,
+    held: K,
+    story: (begun: Promise<void>, release: () => void) => Promise<void>,
+  ): Promise<void> {
+    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
+    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
+    const all = activities as Activities;
+    const begun = deferred();
+    const released = deferred();
+    const worker = await Worker.create({
+      connection,
+      taskQueue,
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
+      activities: {
+        ...all,
+        [held]: async (input: never) => {
+          begun.resolve();
+          await released.promise;
+          return (all[held] as (given: never) => Promise<unknown>)(input);
+        },
+      },
+    });
+    try {
+      await worker.runUntil(() => story(begun.promise, released.resolve));
+    } finally {
+      await close();
+      await connection.close();
+    }
+  }
+
+  it('comes too late for a training that has its model, and only its song is not ordered', async () => {
+    const own = await createRig();
+    try {
+      await heldAt(own, 'closeTraining', async (begun, release) => {
+        const training = await own.train({ song: { request: { prompt: 'la' } } });
+        await begun;
+        await training.handle.cancel();
+        release();
+        const { modelId, songId } = await training.handle.result();
+        expect(songId).toBeUndefined();
+        expect(await training.memo()).toMatchObject({ phase: 'done', modelId });
+      });
+      expect(own.sandbox.report().requests.counts.generate).toBeUndefined();
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('comes too late for a song that has its clips', async () => {
+    const own = await createRig();
+    try {
+      await heldAt(own, 'readSongLedger', async (begun, release) => {
+        const song = await startSong(own);
+        await begun;
+        await song.handle.cancel();
+        release();
+        expect((await song.handle.result()).clips).toHaveLength(2);
+      });
+    } finally {
       await own.close();
     }
   });

@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createRig, type Rig } from '../support/rig.js';
+import { createRig, type Rig, SPEED } from '../support/rig.js';
 import { startSong } from '../support/songs.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -64,6 +64,7 @@ describe('a song', () => {
     // What needs no worker to be seen.
     await waitUntil('its memo has it', async () => (await song.memo()).attention?.kind === 'song-failed');
     expect((await song.memo()).finishedAt).toBeUndefined();
+    expect((await song.memo()).receipt.generate.attempts).toMatchObject([{ ended: 'failed' }]);
     await song.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
     await expect(song.handle.result()).rejects.toThrow();
     expect(paid()).toEqual([40]);
@@ -133,6 +134,19 @@ describe('a request whose answer is lost', () => {
     // The first one is still not known, and is said so.
     expect(result.receipt.generate).toMatchObject({ verdict: 'unknown', sends: 2 });
     expect(paid()).toEqual([40, 40]);
+  });
+
+  it('ends for want of an answer only when a person was needed for as long as `--park-for` says', async () => {
+    rig.sandbox.addFaults([{ on: 'generate', fault: { kind: 'refuse' } }]);
+    // Shorter than the time in which the ledger is asked before anybody is: two minutes of the service.
+    const askedMs = (2 * 60_000) / SPEED;
+    const parkForMs = askedMs - 100;
+    const song = await startSong(rig, { parkForMs });
+    await expect(song.handle.result()).rejects.toMatchObject({ cause: { type: 'ParkExpired' } });
+    const { timeline } = await song.until('it has ended', ({ phase }) => phase === 'failed');
+    const doubt = timeline.find(({ text }) => text.startsWith('Waits (charge-unknown)'));
+    const took = Date.parse(timeline.at(-1)?.at ?? '') - Date.parse(doubt?.at ?? '');
+    expect(took).toBeGreaterThanOrEqual(askedMs + parkForMs);
   });
 
   it('is not sent again when its worker is killed with it', async () => {

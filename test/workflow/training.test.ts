@@ -429,6 +429,18 @@ describe('cancelling', () => {
     expect(memo.sessionId).toBeDefined();
   });
 
+  it('after the training has failed does not say that it goes on', async () => {
+    rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'failTask', reason: 'gpu on fire' } }]);
+    const training = await rig.train();
+    await training.until('it parks', ({ attention }) => attention?.kind === 'training-failed');
+    await training.handle.cancel();
+    expect(await failureOf(training)).toBeInstanceOf(CancelledFailure);
+    expect((await training.progress()).timeline.at(-1)?.text).toContain(
+      'its credits are spent. Mountsea says that the training failed.',
+    );
+    expect((await training.memo()).receipt.create.attempts).toMatchObject([{ ended: 'failed' }]);
+  });
+
   it('while create is out waits for the truth about the charge', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'slow', delayMs: 2_000 } }]);
     const name = 'cancelled with create out';

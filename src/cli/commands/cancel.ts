@@ -4,11 +4,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf } from '../commandLine.js';
 import { defineCommand, idOrSong, json } from '../command.js';
+import type { ChargeVerdict } from '../../contract/training.js';
 import type { Connected } from '../../library/connect.js';
 import { spentWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
+import { remoteWords } from '../../money/receipt.js';
 import { askedLike } from '../like.js';
 import { folderOf, isRunning, type JsonFlag, withTraining } from './common.js';
 import { cancelSong } from './songs.js';
@@ -21,7 +23,7 @@ export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   name: 'cancel',
   summary: 'cancel a training or a song, and say what is spent',
   description: [
-    'Mountsea has no cancel. Before create nothing but the uploads is spent; while create is out it waits for the truth about the charge; afterwards 100 credits are spent and Mountsea goes on training in the session, which can be gone on with later.',
+    'Mountsea has no cancel. Before create nothing but the uploads is spent; while create is out it waits for the truth about the charge; afterwards 100 credits are spent and Mountsea goes on training in the session, which can be gone on with later. A training that has its model already ends as done.',
   ].join('\n\n'),
   arguments: [idOrSong()],
   options: [json()],
@@ -73,10 +75,11 @@ async function cancel(
   }
 }
 
-/** What a training that is to stop still waits for: the truth about a charge that may have been made. */
+/** What a training that is to stop still waits for: the truth about a charge that may have been made, or its books. */
 function waitsFor({ progress }: Snapshot): string | undefined {
   if (progress === undefined) return undefined;
-  const { attention, phase } = progress;
+  const { attention, phase, modelId } = progress;
+  if (modelId !== undefined) return `It has its model already, and ends as done: ${modelId}`;
   if (attention?.kind === 'charge-unknown') {
     return `It ends when it is known what became of create. ${attention.message}`;
   }
@@ -96,7 +99,7 @@ async function tellEnd(
   output.json(recordOf(end));
   output.say(`Ended: ${status}. ${spentWords(memo)}.`);
   if (status === 'completed') {
-    output.say('It had its model before it could stop.');
+    output.say(`It had its model before it could stop: ${memo.modelId ?? ''}`);
     return Exit.done;
   }
   const { program } = output.canvas;
@@ -122,13 +125,12 @@ async function tellEnd(
   return exitOfEnd(receipt.create.verdict);
 }
 
-function moneySentence({ memo: { receipt, sessionId = '' }, workflowId }: Snapshot, program: string): string {
-  switch (receipt.create.verdict) {
-    case 'not-charged':
-      return 'Create was not charged: nothing but the uploads is spent.';
-    case 'charged':
-      return `Create is paid for, and Mountsea cannot cancel: it goes on training in session ${sessionId}.`;
-    case 'unknown':
-      return `Whether create was charged is not known; the ledger is looked at for another day, and \`${program} status ${workflowId}\` shows what comes of it. Mountsea cannot cancel: it may go on training in session ${sessionId}.`;
-  }
+function moneySentence({ memo: { receipt }, workflowId }: Snapshot, program: string): string {
+  const { verdict, attempts } = receipt.create;
+  const paid: Record<ChargeVerdict, string> = {
+    'not-charged': 'Create was not charged: nothing but the uploads is spent.',
+    charged: 'Create is paid for.',
+    unknown: `Whether create was charged is not known; the ledger is looked at for another day, and \`${program} status ${workflowId}\` shows what comes of it.`,
+  };
+  return [paid[verdict], ...remoteWords(attempts, 'training')].join(' ');
 }

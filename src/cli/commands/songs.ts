@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrainedModel } from '../../contract/training.js';
 import type { Connected } from '../../library/connect.js';
 import type { SongSnapshot } from '../../library/songs.js';
+import { remoteWords } from '../../money/receipt.js';
 import { readSettings } from '../../temporal/settings.js';
 import { downloadClips, type Downloaded } from '../download.js';
 import {
@@ -224,16 +225,14 @@ export async function cancelSong(
   for (let unanswered = 0; unanswered <= PATIENT_LOOKS;) {
     const now = await songs.look(workflowId);
     if (now.status !== 'running') {
-      const { receipt, taskId } = now.memo;
+      const { receipt } = now.memo;
       output.json(songRecord(now));
       output.say(`Ended: ${now.status}. ${songReceiptWords(receipt)}.`);
       if (now.status === 'completed') {
         output.say('It was ready before it could stop.');
         return Exit.done;
       }
-      if (taskId !== undefined) {
-        output.say(`Mountsea cannot cancel: it goes on with task ${taskId}, which is paid for.`);
-      }
+      for (const words of remoteWords(receipt.generate.attempts, 'song')) output.say(words);
       return exitOfEnd(receipt.generate.verdict);
     }
     unanswered = now.progress === undefined ? unanswered + 1 : 0;
