@@ -529,9 +529,9 @@ describe('a cancel while the gate is asked', () => {
 
 describe('a cancel while the books are closed', () => {
   /** A worker whose last activity begins, and ends when it is let go. */
-  async function heldAt<K extends 'closeTraining' | 'readSongLedger'>(
+  async function heldAt(
     own: Rig,
-    held: K,
+    held: 'closeTraining' | 'readSongLedger',
     story: (begun: Promise<void>, release: () => void) => Promise<void>,
   ): Promise<void> {
     const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
