@@ -161,18 +161,20 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
         () => undefined,
       );
       if (status === undefined) continue;
-      const hasOther = attempts.some(
+      const others = attempts.filter(
         (other) =>
           other !== attempt &&
           other.verdict !== 'not-charged' &&
           (sessionOf(other) ?? sessionId) === sessionId,
       );
-      const shown = shownOfSend(status, Date.parse(attempt.sentAt), hasOther, times);
+      const shown = shownOfSend(status, Date.parse(attempt.sentAt), others.length > 0, times);
       if (shown === undefined) {
         // A session that was opened after the send says nothing of it.
         if (status.word === UNKNOWN_TASK && attempt.sessionId !== undefined) silent.add(attempt);
         continue;
       }
+      // What it shows may be of a later send.
+      if (others.some((other) => attempts.indexOf(other) > attempts.indexOf(attempt))) continue;
       const [model] = status.models;
       if (model !== undefined && sessionId !== record.sessionId) attempt.modelId = model.modelId;
       if (attempt.verdict !== 'unknown') continue;
