@@ -7,7 +7,7 @@ const shared = {
   testTimeout: 240_000,
   hookTimeout: 120_000,
   // The tests wait for processes more than they compute.
-  maxWorkers: 4,
+  maxWorkers: 5,
 };
 
 export default defineConfig({

@@ -17,7 +17,8 @@ async function run(more: Partial<ChaosOptions>): Promise<ChaosReport> {
     atOnce: 50,
     speed: 60,
     billingFaultsEvery: 0,
-    settleMinutes: 2,
+    // It ends as soon as all are settled; the registry's third look is after 21 min.
+    settleMinutes: 25,
     binary: await prepare(),
     say: () => undefined,
     ...more,

@@ -333,7 +333,7 @@ describe('a training that goes on with the session of one that was cancelled bef
     return { sessionId: sessionId ?? '', clips, openedAt: startedAt };
   };
 
-  it('asks nobody, since none was ever sent', async () => {
+  it.concurrent('asks nobody, since none was ever sent', async () => {
     const own = await createRig();
     try {
       await own.startWorker();
@@ -349,7 +349,7 @@ describe('a training that goes on with the session of one that was cancelled bef
     }
   });
 
-  it('waits for a person all the same where somebody else may have sent one', async () => {
+  it.concurrent('waits for a person all the same where somebody else may have sent one', async () => {
     const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
     try {
       await own.startWorker();
@@ -367,31 +367,34 @@ describe('a training that goes on with the session of one that was cancelled bef
 });
 
 describe('a create that only a ledger row speaks for', () => {
-  it('can be sent again by a person when nothing comes of it, since the row may be somebody else’s', async () => {
-    const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
-    try {
-      await own.startWorker();
-      const name = 'spoken for by a row';
-      own.sandbox.addFaults([onCreateOf(name, { kind: 'refuse' })]);
-      const clips = await clipsElsewhere(own);
-      const training = await own.train({ name });
-      await training.until('create is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
-      await clips.create();
-      const { id, options, riskOfSecondCharge } = await parked(training, 'answer-unclear');
-      expect(options).toContain('resendCreate');
-      expect(riskOfSecondCharge).toContain('resendCreate');
-      await training.correct({ attentionId: id, action: 'resendCreate', acceptSecondCharge: true });
-      const { sessionId } = await training.handle.result();
-      const { sessions } = own.sandbox.report();
-      expect(sessions.find((session) => session.sessionId === sessionId)?.creates).toBe(1);
-    } finally {
-      await own.close();
-    }
-  });
+  it.concurrent(
+    'can be sent again by a person when nothing comes of it, since the row may be somebody else’s',
+    async () => {
+      const own = await createRig({ profile: { sessionBeforeCreate: 'success' } });
+      try {
+        await own.startWorker();
+        const name = 'spoken for by a row';
+        own.sandbox.addFaults([onCreateOf(name, { kind: 'refuse' })]);
+        const clips = await clipsElsewhere(own);
+        const training = await own.train({ name });
+        await training.until('create is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
+        await clips.create();
+        const { id, options, riskOfSecondCharge } = await parked(training, 'answer-unclear');
+        expect(options).toContain('resendCreate');
+        expect(riskOfSecondCharge).toContain('resendCreate');
+        await training.correct({ attentionId: id, action: 'resendCreate', acceptSecondCharge: true });
+        const { sessionId } = await training.handle.result();
+        const { sessions } = own.sandbox.report();
+        expect(sessions.find((session) => session.sessionId === sessionId)?.creates).toBe(1);
+      } finally {
+        await own.close();
+      }
+    },
+  );
 });
 
 describe('a person who answers in the moment of a look', () => {
-  it('does not end the training', async () => {
+  it.concurrent('does not end the training', async () => {
     const own = await createRig();
     const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
     const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
@@ -480,7 +483,7 @@ describe('a person who answers in the moment of a look', () => {
 const NOT_FOUND = 5;
 
 describe('a cancel while the gate is asked', () => {
-  it('takes the grant back, so that no other create waits for it', async () => {
+  it.concurrent('takes the grant back, so that no other create waits for it', async () => {
     const own = await createRig();
     const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
     const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
