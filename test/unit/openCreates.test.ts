@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { NO_FACTS } from '../../src/contract/account.js';
+import type { LedgerLook } from '../../src/contract/money.js';
 import type { CreateAttempt } from '../../src/contract/training.js';
 import { settleDoubts } from '../../src/money/receipt.js';
 import {
@@ -25,6 +26,30 @@ const TIMES: JudgementTimes = {
   bookingMs: 20 * MINUTE,
 };
 const SENT_AT = 100 * MINUTE;
+
+/** An attempt that nobody knows the outcome of; its request was over a second after it was sent. */
+function unknownAttempt(sentAt = SENT_AT, decision = 'first'): CreateAttempt {
+  return {
+    decision,
+    sentAt: new Date(sentAt).toISOString(),
+    sentBy: new Date(sentAt + SECOND).toISOString(),
+    verdict: 'unknown',
+    evidence: [],
+  };
+}
+
+/** A whole ledger with these create rows, by id. */
+function ledgerAt(at: number, rowsAt: Record<string, number>, since = SENT_AT - 28 * MINUTE): LedgerLook {
+  return {
+    since,
+    at,
+    balance: 900,
+    creates: Object.entries(rowsAt).map(([id, bookedAt]) => ({ id, at: bookedAt, amount: 100 })),
+    unidentified: 0,
+    isClosed: true,
+    uploads: { count: 0, total: 0, dearest: 0 },
+  };
+}
 
 function ask(book: AccountBook, workflowId: string, now: number): void {
   const asked = { workflowId, runId: 'run', sessionId: `of ${workflowId}`, keyFingerprint: KEY };
@@ -164,23 +189,9 @@ it('a row is not ours while the create of another training is on its way', () =>
   ask(book, 'ours', SENT_AT);
   report(book, 'ours', 'in-doubt');
   ask(book, 'theirs', SENT_AT + 2 * SECOND);
-  const attempt: CreateAttempt = {
-    decision: 'first',
-    sentAt: new Date(SENT_AT).toISOString(),
-    sentBy: new Date(SENT_AT + SECOND).toISOString(),
-    verdict: 'unknown',
-    evidence: [],
-  };
+  const attempt = unknownAttempt();
   const since = SENT_AT - 28 * MINUTE;
-  const ledger = {
-    since,
-    at: SENT_AT + MINUTE,
-    balance: 900,
-    creates: [{ id: 'theirs', at: SENT_AT + 3 * SECOND, amount: 100 }],
-    unidentified: 0,
-    isClosed: true,
-    uploads: { count: 0, total: 0, dearest: 0 },
-  };
+  const ledger = ledgerAt(SENT_AT + MINUTE, { theirs: SENT_AT + 3 * SECOND });
   settleDoubts([attempt], {
     look: { at: ledger.at, ledger },
     account: book.facts({ workflowId: 'ours', keyFingerprint: KEY, since }),
@@ -193,27 +204,12 @@ it('a row is not ours while the create of another training is on its way', () =>
 
 it('a doubt that ended a training is settled by its session, where sessions were seen to tell', () => {
   const at = SENT_AT + 20 * MINUTE;
-  const since = SENT_AT - 28 * MINUTE;
   // The row of one that was sent just now may still be on its way, so the row that is there may be ours.
   const other = { workflowId: 'theirs', sessionId: 'of theirs', keyFingerprint: KEY, decision: 'first' };
   const sentAt = at - MINUTE;
-  const ledger = {
-    since,
-    at,
-    balance: 900,
-    creates: [{ id: 'theirs', at: SENT_AT + 16 * MINUTE, amount: 100 }],
-    unidentified: 0,
-    isClosed: true,
-    uploads: { count: 0, total: 0, dearest: 0 },
-  };
+  const ledger = ledgerAt(at, { theirs: SENT_AT + 16 * MINUTE });
   const settled = (areTelling: boolean, isSessionSilent: boolean): string => {
-    const attempt: CreateAttempt = {
-      decision: 'first',
-      sentAt: new Date(SENT_AT).toISOString(),
-      sentBy: new Date(SENT_AT + SECOND).toISOString(),
-      verdict: 'unknown',
-      evidence: [],
-    };
+    const attempt = unknownAttempt();
     const account = {
       ...NO_FACTS,
       accepted: [{ ...other, sentAt: SENT_AT + 15 * MINUTE, acceptedAt: sentAt }],
@@ -233,15 +229,7 @@ it('a row of hours later is not ours, however little is known of whose it is', (
   const at = SENT_AT + 6 * 60 * MINUTE;
   const status = { word: 'success', models: [] };
   const verdictOf = (rowAt: number): string => {
-    const ledger = {
-      since: SENT_AT - 28 * MINUTE,
-      at,
-      balance: 900,
-      creates: [{ id: 'row', at: rowAt, amount: 100 }],
-      unidentified: 0,
-      isClosed: true,
-      uploads: { count: 0, total: 0, dearest: 0 },
-    };
+    const ledger = ledgerAt(at, { row: rowAt });
     return judgeCreate({
       doubts: [
         {
@@ -272,14 +260,11 @@ describe('several doubts of one training', () => {
       const asked = { workflowId: 'ours', runId: 'run', sessionId: 'of ours', keyFingerprint: KEY, decision };
       book.requestSend({ ...asked, known: [], grantMs: 3 * MINUTE, slotMs: SECOND }, sentAt);
       book.reportSend({ ...asked, sentAt, outcome: 'in-doubt' }, sentAt + SECOND);
-      const sentBy = new Date(sentAt + SECOND).toISOString();
-      return { decision, sentAt: new Date(sentAt).toISOString(), sentBy, verdict: 'unknown', evidence: [] };
+      return unknownAttempt(sentAt, decision);
     });
     const since = SENT_AT - 28 * MINUTE;
     const at = SENT_AT + 120 * MINUTE;
-    const creates = rowsAt.map((rowAt) => ({ id: `row ${rowAt}`, at: rowAt, amount: 100 }));
-    const uploads = { count: 0, total: 0, dearest: 0 };
-    const ledger = { since, at, balance: 900, creates, unidentified: 0, isClosed: true, uploads };
+    const ledger = ledgerAt(at, Object.fromEntries(rowsAt.map((rowAt) => [`row ${rowAt}`, rowAt])));
     const account = book.facts({ workflowId: 'ours', keyFingerprint: KEY, since });
     settleDoubts(attempts, { look: { at, ledger }, account, workflowId: 'ours', times: TIMES });
     return attempts;
@@ -307,20 +292,12 @@ describe('several doubts of one training', () => {
   });
 
   it('one that the account workflow knows to have been accepted is charged, though its look was lost', () => {
-    const attempt: CreateAttempt = {
-      decision: 'first',
-      sentAt: new Date(SENT_AT).toISOString(),
-      sentBy: new Date(SENT_AT + SECOND).toISOString(),
-      verdict: 'unknown',
-      evidence: [],
-    };
+    const attempt = unknownAttempt();
     const sentAt = SENT_AT;
     const create = { workflowId: 'ours', sessionId: 's', keyFingerprint: KEY, decision: 'first', sentAt };
     const at = SENT_AT + 60 * MINUTE;
     const account = { ...NO_FACTS, accepted: [{ ...create, acceptedAt: at }], charges: { areEarly: true } };
-    const creates = [{ id: 'row', at: SENT_AT + SECOND, amount: 100 }];
-    const uploads = { count: 0, total: 0, dearest: 0 };
-    const ledger = { since: 0, at, balance: 900, creates, unidentified: 0, isClosed: true, uploads };
+    const ledger = ledgerAt(at, { row: SENT_AT + SECOND }, 0);
     settleDoubts([attempt], { look: { at, ledger }, account, workflowId: 'ours', times: TIMES });
     expect(attempt).toMatchObject({ verdict: 'charged', credits: 100, provisional: true });
   });
