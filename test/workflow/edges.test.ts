@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activities } from '../../src/activities/index.js';
 import { CORRECT_UPDATE } from '../../src/contract/messages.js';
@@ -44,6 +44,24 @@ beforeAll(async () => {
 afterAll(async () => {
   await rig.close();
 });
+
+/** Workers in this process, and their activities, in front of which a test may stand. */
+async function workHere(own: Rig): Promise<{
+  activities: Activities;
+  work: (options: Partial<WorkerOptions>) => Promise<Worker>;
+  close: () => Promise<void>;
+}> {
+  const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
+  const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
+  return {
+    activities: activities as Activities,
+    work: (options) => Worker.create({ connection, taskQueue, ...options }),
+    close: async () => {
+      await close();
+      await connection.close();
+    },
+  };
+}
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => undefined;
@@ -396,16 +414,13 @@ describe('a create that only a ledger row speaks for', () => {
 describe('a person who answers in the moment of a look', () => {
   it.concurrent('does not end the training', async () => {
     const own = await createRig();
-    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
-    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
-    const { checkTasks, ...others } = activities as Pick<Activities, 'checkTasks'>;
+    const { activities, work, close } = await workHere(own);
+    const { checkTasks, ...others } = activities;
     const begun = deferred();
     const released = deferred();
     let isHeld = false;
     // One worker for the looks and one for the workflow, so that the look can end while the workflow sleeps.
-    const looks = await Worker.create({
-      connection,
-      taskQueue,
+    const looks = await work({
       activities: {
         ...others,
         checkTasks: async (input: Parameters<typeof checkTasks>[0]) => {
@@ -417,8 +432,7 @@ describe('a person who answers in the moment of a look', () => {
         },
       },
     });
-    const stories = (): Promise<Worker> =>
-      Worker.create({ connection, taskQueue, workflowBundle: { codePath: WORKFLOW_BUNDLE } });
+    const stories = (): Promise<Worker> => work({ workflowBundle: { codePath: WORKFLOW_BUNDLE } });
     try {
       await looks.runUntil(async () => {
         const name = 'answered in a look';
@@ -456,7 +470,6 @@ describe('a person who answers in the moment of a look', () => {
       });
     } finally {
       await close();
-      await connection.close();
       await own.close();
     }
   });
@@ -485,14 +498,11 @@ const NOT_FOUND = 5;
 describe('a cancel while the gate is asked', () => {
   it.concurrent('takes the grant back, so that no other create waits for it', async () => {
     const own = await createRig();
-    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
-    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
-    const { requestSend, ...others } = activities as Pick<Activities, 'requestSend'>;
+    const { activities, work, close } = await workHere(own);
+    const { requestSend, ...others } = activities;
     const granted = deferred();
     const told = deferred();
-    const worker = await Worker.create({
-      connection,
-      taskQueue,
+    const worker = await work({
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       activities: {
         ...others,
@@ -524,7 +534,6 @@ describe('a cancel while the gate is asked', () => {
       expect(own.sandbox.report().requests.counts.create).toBeUndefined();
     } finally {
       await close();
-      await connection.close();
       await own.close();
     }
   });
@@ -537,21 +546,17 @@ describe('a cancel while the books are closed', () => {
     held: 'closeTraining' | 'readSongLedger',
     story: (begun: Promise<void>, release: () => void) => Promise<void>,
   ): Promise<void> {
-    const { taskQueue, activities, close } = createWork({ settings: readSettings(own.env) });
-    const connection = await NativeConnection.connect({ address: own.env['TEMPORAL_ADDRESS'] ?? '' });
-    const all = activities as Activities;
+    const { activities, work, close } = await workHere(own);
     const begun = deferred();
     const released = deferred();
-    const worker = await Worker.create({
-      connection,
-      taskQueue,
+    const worker = await work({
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       activities: {
-        ...all,
+        ...activities,
         [held]: async (input: never) => {
           begun.resolve();
           await released.promise;
-          return (all[held] as (given: never) => Promise<unknown>)(input);
+          return (activities[held] as (given: never) => Promise<unknown>)(input);
         },
       },
     });
@@ -559,7 +564,6 @@ describe('a cancel while the books are closed', () => {
       await worker.runUntil(() => story(begun.promise, released.resolve));
     } finally {
       await close();
-      await connection.close();
     }
   }
 
