@@ -285,11 +285,12 @@ function relativesOf(input: Planned, others: readonly (Relative & { origin: stri
 
 /** What the hash is made of, in the words that say what has changed. */
 const FIELDS = ['the name', 'the API', 'the options', 'the price'] as const;
-const FIELD_LENGTH = 2;
+/** Hex digits of a field, and of a file: few enough to be pasted, so one change in 256 goes unnamed. */
+const PART_LENGTH = 2;
 const DIGEST_LENGTH = 16;
 
 /**
- * One digest of everything, and behind it a short one of each field and a digit of each file. The digest decides; the rest
+ * One digest of everything, and behind it a short one of each field and of each file. The digest decides; the rest
  * tells, on any machine and without a memory, what it is that has changed.
  */
 function hashOf(input: Planned, files: readonly PlannedFile[], price: Price): string {
@@ -315,9 +316,13 @@ function hashOf(input: Planned, files: readonly PlannedFile[], price: Price): st
   });
   return [
     digestOf([fields, contents]).slice(0, DIGEST_LENGTH),
-    FIELDS.map((field) => digestOf(fields[field]).slice(0, FIELD_LENGTH)).join(''),
-    contents.map((content) => digestOf(content).slice(0, 1)).join(''),
+    FIELDS.map((field) => partOf(fields[field])).join(''),
+    contents.map(partOf).join(''),
   ].join('-');
+}
+
+function partOf(value: unknown): string {
+  return digestOf(value).slice(0, PART_LENGTH);
 }
 
 function digestOf(value: unknown): string {
@@ -332,18 +337,20 @@ export function isPlanHash(text: string): boolean {
 /** What is no longer as it was when the hash was made; none where it still holds. */
 export function changesSince(hash: string, { hash: now }: Plan): string[] {
   if (hash === now) return [];
-  const [, fieldsThen = '', filesThen = ''] = hash.split('-');
-  const [, fieldsNow = '', filesNow = ''] = now.split('-');
-  const part = (text: string, index: number): string =>
-    text.slice(index * FIELD_LENGTH, (index + 1) * FIELD_LENGTH);
-  const changed: string[] = FIELDS.filter((_, index) => part(fieldsThen, index) !== part(fieldsNow, index));
+  const [, fieldsThen = [], filesThen = []] = hash.split('-').map(partsIn);
+  const [, fieldsNow = [], filesNow = []] = now.split('-').map(partsIn);
+  const changed: string[] = FIELDS.filter((_, index) => fieldsThen[index] !== fieldsNow[index]);
   if (filesThen.length !== filesNow.length) {
     changed.push(`the files (${filesThen.length} then, ${filesNow.length} now)`);
   } else {
-    const files = Array.from(filesNow, (_, index) => index).filter(
-      (index) => filesThen[index] !== filesNow[index],
-    );
-    if (files.length > 0) changed.push(`file ${files.map((index) => index + 1).join(', ')}`);
+    const files = filesNow.flatMap((file, index) => (file === filesThen[index] ? [] : [index + 1]));
+    if (files.length > 0) changed.push(`file ${files.join(', ')}`);
   }
   return changed.length === 0 ? ['something that the hash cannot name'] : changed;
+}
+
+function partsIn(digits: string): string[] {
+  return Array.from({ length: Math.ceil(digits.length / PART_LENGTH) }, (_, index) =>
+    digits.slice(index * PART_LENGTH, (index + 1) * PART_LENGTH),
+  );
 }

@@ -94,10 +94,11 @@ describe('the hash of a plan', () => {
       name,
       ...more,
     ];
-    changed = new Set(['3']);
+    // Three of them: the short digest of one file may be the same by chance.
+    changed = new Set(['3', '4', '5']);
     const otherBytes = await runCli([...train(), ...urls()], rig.env);
     expect(otherBytes.code).toBe(2);
-    expect(otherBytes.stderr).toContain('since that plan file 3 changed');
+    expect(otherBytes.stderr).toMatch(/since that plan file [345, ]+ changed/);
     changed = new Set();
     const otherPrice = await runCli([...train('--upload-credits', '6'), ...urls()], rig.env);
     expect(otherPrice.code).toBe(2);
