@@ -62,6 +62,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const { origin, keyFingerprint, workflowId } = record;
     requireOrigin(origin, affinity().origin);
     const attempts = structuredClone(record.receipt.create.attempts);
+    await tellProven(record, times);
     const silent = await askSessions(record, attempts, times);
     const receiptNow = (): Receipt => ({
       ...record.receipt,
@@ -182,6 +183,21 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       await tellAccount(record, attempt);
     }
     return silent;
+  }
+
+  /** A training that was terminated between an answer and its report has told its memo, and not the account workflow. */
+  async function tellProven(record: TrainingRecord, { bookingMs }: JudgementTimes): Promise<void> {
+    const { keyFingerprint, workflowId } = record;
+    const { attempts } = record.receipt.create;
+    const [first] = attempts;
+    if (first === undefined || keyFingerprint === undefined) return;
+    const since = Date.parse(first.sentAt) - bookingMs;
+    const { inDoubt } = await askAccount(accountWorkflowId, { workflowId, keyFingerprint, since });
+    for (const doubt of inDoubt) {
+      if (doubt.workflowId !== workflowId) continue;
+      const attempt = attempts.find(({ decision }) => decision === doubt.decision);
+      if (attempt !== undefined) await tellAccount(record, attempt);
+    }
   }
 
   /** What is proved of a doubt: as long as the account workflow has it, it may explain rows of others. */

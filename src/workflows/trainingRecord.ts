@@ -46,9 +46,12 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
   );
   let record: TrainingRecord | undefined;
   let taken = 0;
+  // A training that was terminated may have told its memo more than the account workflow.
+  let isTold = false;
   const take = (next: TrainingRecord): void => {
     record = next;
     taken += 1;
+    isTold = false;
     upsertMemo({ [RECORD_MEMO]: next });
   };
   setHandler(defineSignal<[TrainingRecord]>(RECORD_SIGNAL), take);
@@ -61,7 +64,7 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
     taken >= (input.recordsEachRun ?? RECORDS_EACH_RUN) || workflowInfo().continueAsNewSuggested;
   for (;;) {
     const seen = taken;
-    if (record !== undefined && needsSettling(record)) {
+    if (record !== undefined && (needsSettling(record) || (!isTold && mayHaveSpent(record)))) {
       let lastLook: RowsSeen | undefined;
       for (const wait of SETTLE_AFTER_MS) {
         if (await condition(() => taken !== seen, ms(wait))) break;
@@ -77,6 +80,7 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
           if (provenFailure(error) === undefined) throw error;
           continue;
         }
+        isTold = true;
         const { receipt, look } = settled;
         lastLook = look ?? lastLook;
         // A newer record may have come meanwhile: it knows more.
@@ -104,6 +108,10 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
       return continueAsNew<typeof trainingRecord>({ ...input, ...(record === undefined ? {} : { record }) });
     }
   }
+}
+
+function mayHaveSpent({ end, receipt: { create } }: TrainingRecord): boolean {
+  return end !== 'open' && create.attempts.length > 0;
 }
 
 function needsSettling({ end, sessionId, receipt: { create } }: TrainingRecord): boolean {

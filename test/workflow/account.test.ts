@@ -7,11 +7,16 @@ import {
   ACCOUNT_WORKFLOW,
   type AccountFacts,
   type AccountQuestion,
+  REQUEST_SEND_UPDATE,
+  type RequestSend,
+  type SendAnswer,
 } from '../../src/contract/account.js';
+import { RECORD_WORKFLOW, recordStart } from '../../src/contract/record.js';
+import type { CreateAttempt } from '../../src/contract/training.js';
 import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { keyFingerprint } from '../../src/temporal/settings.js';
 import { emptyAccount } from '../../src/workflows/accountBook.js';
-import { createRig, type Rig } from '../support/rig.js';
+import { createRig, type Rig, SPEED } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 let rig: Rig;
@@ -100,4 +105,49 @@ it('lets one create of a key at a time be between send and answer', async () => 
   // The log notes an answered request when its answer is on its way, 400 ms after it came.
   for (const [index, at] of times.slice(1).entries())
     expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(350);
+});
+
+it('hears from the record what became of a create whose training was terminated before it could tell', async () => {
+  rig = await createRig();
+  await rig.startWorker();
+  const learned = await rig.learn();
+  const record = await waitUntil('it has a record', () => learned.record());
+  const workflowId = 'terminated-after-the-answer';
+  const grant: RequestSend = {
+    workflowId,
+    runId: 'its run',
+    sessionId: 'its session',
+    keyFingerprint: keyFingerprint(rig.sandbox.url, rig.sandbox.apiKey),
+    decision: 'first',
+    known: [],
+    grantMs: 1_000,
+    slotMs: 1,
+  };
+  const answer = await rig.client.workflow
+    .getHandle(accountWorkflowIdFor(rig.sandbox.url))
+    .executeUpdate<SendAnswer, [RequestSend]>(REQUEST_SEND_UPDATE, { args: [grant] });
+  expect(answer.kind).toBe('go');
+  const isDoubted = async (): Promise<boolean> =>
+    (await factsOf(rig)).inDoubt.some((doubt) => doubt.workflowId === workflowId);
+  expect(await isDoubted()).toBe(true);
+  const { receipt } = record;
+  const refused: CreateAttempt = {
+    decision: 'first',
+    sentAt: new Date().toISOString(),
+    sessionId: grant.sessionId,
+    verdict: 'not-charged',
+    evidence: ['refused'],
+  };
+  const ended = {
+    ...record,
+    workflowId,
+    sessionId: grant.sessionId,
+    end: 'failed' as const,
+    receipt: { ...receipt, create: { ...receipt.create, attempts: [refused] } },
+  };
+  await rig.client.workflow.start(RECORD_WORKFLOW, {
+    ...recordStart(ended, 1 / SPEED),
+    taskQueue: rig.taskQueue,
+  });
+  await waitUntil('its doubt is gone', async () => !(await isDoubted()));
 });
