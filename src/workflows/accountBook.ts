@@ -57,7 +57,7 @@ interface KeyState {
   /** When the next of those that wait may ask again. */
   nextSlotAt: number;
   accepted: (AcceptedCreate & { closedAt?: number })[];
-  /** An accepted create sent before this is no longer listed. */
+  /** A create sent before this, accepted or in doubt, may be listed no more. */
   forgottenBefore: number;
   inDoubt: DoubtfulCreate[];
   longestChargeMs?: number;
@@ -218,8 +218,7 @@ export class AccountBook {
             acceptedAt,
           });
           if (key.accepted.length > CREATES_KEPT) {
-            // Creates are told of in another order than they were sent in.
-            key.forgottenBefore = Math.max(key.forgottenBefore, key.accepted.shift()?.sentAt ?? 0);
+            forgetOldest(key, key.accepted);
           }
         }
         if (grant !== undefined) {
@@ -356,7 +355,7 @@ export class AccountBook {
 
   #doubt(key: KeyState, doubt: DoubtfulCreate): void {
     key.inDoubt.push(doubt);
-    if (key.inDoubt.length > CREATES_KEPT) key.inDoubt.shift();
+    if (key.inDoubt.length > CREATES_KEPT) forgetOldest(key, key.inDoubt);
   }
 
   /** What a training may have sent is charged whoever has its session next. */
@@ -447,6 +446,11 @@ export class AccountBook {
       Reflect.deleteProperty(this.state.owners, workflowId);
     }
   }
+}
+
+function forgetOldest(key: KeyState, creates: { sentAt: number }[]): void {
+  // They are told of in another order than they were sent in.
+  key.forgottenBefore = Math.max(key.forgottenBefore, creates.shift()?.sentAt ?? 0);
 }
 
 /** Nobody has told what became of its send. */

@@ -438,6 +438,13 @@ describe('the state', () => {
     expect([facts(0).isComplete, facts(999 * hour).isComplete]).toEqual([false, true]);
   });
 
+  it('says so of a create in doubt too', () => {
+    const book = busy(700, 1);
+    const facts = (since: number) => book.facts({ workflowId: 'x', keyFingerprint: KEY, since });
+    expect(facts(150 * hour).isComplete).toBe(false);
+    expect(facts(250 * hour).isComplete).toBe(true);
+  });
+
   it('does not take that back when creates are told of in another order than they were sent', () => {
     const book = new AccountBook(emptyAccount());
     const tell = (nth: number, sentAt: number): void => {
