@@ -39,6 +39,16 @@ export function fewestClips(input: Pick<TrainCustomModelInput, 'minClips'>): num
   return Math.max(TRAINING_DEFAULTS.minClips, input.minClips ?? 0);
 }
 
+/** Whether so many more files may be left out: a correction that would be refused is not offered. */
+export function mayDrop({ input, files }: Pick<Correctable, 'input' | 'files'>, count = 1): boolean {
+  return files.filter(({ state }) => state !== 'dropped').length - count >= fewestClips(input);
+}
+
+/** What may be changed of a training before its next create. */
+export function changesTo(run: Pick<Correctable, 'input' | 'files'>): CorrectionAction[] {
+  return ['rename', 'replaceFiles', ...(mayDrop(run) ? (['dropFiles'] as const) : []), 'newSession'];
+}
+
 /** @returns a sentence that says why a correction does not apply; undefined where it does. */
 export function whyRefused(
   correction: Correction,
@@ -48,7 +58,11 @@ export function whyRefused(
   const { action } = correction;
   const { kind, options, riskOfSecondCharge = [] } = attention;
   if (!options.includes(action)) {
-    return `${action} does not apply to ${kind}. What applies: ${options.join(', ')}.`;
+    // A song has no files.
+    const isShort =
+      action === 'dropFiles' && files.length > 0 && !mayDrop({ input, files }, attention.files?.length);
+    const why = isShort ? `: at least ${fewestClips(input)} files are needed` : '';
+    return `${action} does not apply to ${kind}${why}. What applies: ${options.join(', ')}.`;
   }
   const fields: (keyof Correction)[] = ['attentionId', 'action', ...FIELDS[action]];
   if (riskOfSecondCharge.includes(action)) fields.push('acceptSecondCharge');

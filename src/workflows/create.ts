@@ -22,6 +22,7 @@ import {
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
+import { changesTo } from './corrections.js';
 import { isUnsent, type ProvenFailure, sent } from './failures.js';
 import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
 import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
@@ -660,7 +661,7 @@ function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
     kind: 'create-rejected',
     message: `Mountsea refuses the create request. ${spentSentence(run)} ${NEW_SESSION}`,
     evidence: evidenceOf(failure),
-    options: ['retry', 'rename', 'replaceFiles', 'dropFiles', 'newSession'],
+    options: ['retry', ...changesTo(run)],
   };
 }
 
@@ -670,7 +671,7 @@ function tooManyPark(run: Run, failure: ProvenFailure, why: string): ParkRequest
     kind: 'create-rejected',
     message: `Mountsea takes no create for now. ${why} ${spentSentence(run)} ${NEW_SESSION}`,
     evidence: evidenceOf(failure),
-    options: ['retry', 'rename', 'replaceFiles', 'dropFiles', 'newSession'],
+    options: ['retry', ...changesTo(run)],
   };
 }
 

@@ -7,6 +7,7 @@ import { workflowInfo } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
 import type { Correction } from '../contract/correction.js';
 import type { SessionStatus } from '../contract/money.js';
+import { changesTo } from './corrections.js';
 import type { ParkRequest } from './parking.js';
 import type { Parking } from './parking.js';
 import { type Poller, untilSettled, type Watch } from './polling.js';
@@ -75,7 +76,7 @@ export async function awaitModel(
       evidence: [...(run.attempts.at(-1)?.evidence ?? []), verdict.raw.slice(0, 4_000)],
       options:
         verdict.kind === 'failed'
-          ? ['keepWaiting', 'resendCreate', 'rename', 'replaceFiles', 'dropFiles', 'newSession']
+          ? ['keepWaiting', 'resendCreate', ...changesTo(run)]
           : ['keepWaiting', 'newSession'],
     });
     if (correction !== undefined && correction.action !== 'keepWaiting') {

@@ -12,7 +12,7 @@ import type { FileProgress } from '../contract/progress.js';
 import { TRAINING_DEFAULTS } from '../contract/training.js';
 import { type ProvenFailure, provenFailure } from './failures.js';
 import { applyCorrection, keepSaveFile } from './bookkeeping.js';
-import { fewestClips } from './corrections.js';
+import { mayDrop } from './corrections.js';
 import type { Parking } from './parking.js';
 import type { Poller, Watch } from './polling.js';
 import { now, REQUEST_TIMEOUT_MS } from './execution.js';
@@ -70,7 +70,7 @@ async function uploadUntilSettled(
         }
         break;
       case 'drop':
-        if (pool.overdue.length === 0 && canDrop(run, bad)) {
+        if (pool.overdue.length === 0 && mayDrop(run, bad.length)) {
           for (const file of bad) run.setFile(file, 'dropped', file.reason);
           run.tell(`Left out: ${bad.map((file) => nameAmong(file, run.files)).join(', ')}.`);
           return undefined;
@@ -120,7 +120,7 @@ async function askAboutBadFiles(
         'retry',
         ...(isWaiting ? (['keepWaiting'] as const) : []),
         'replaceFiles',
-        'dropFiles',
+        ...(mayDrop(run, bad.length) ? (['dropFiles'] as const) : []),
         'newSession',
       ],
       files: bad.map(({ number }) => number),
@@ -374,11 +374,6 @@ function judgeUpload(outcome: TaskOutcome): UploadVerdict | undefined {
 
 function filesOf({ files = [], replacements = [] }: Correction): number[] {
   return [...files, ...replacements.map(({ file }) => file)];
-}
-
-function canDrop(run: Run, bad: FileProgress[]): boolean {
-  const left = run.files.filter(({ state }) => state !== 'dropped').length - bad.length;
-  return left >= fewestClips(run.input);
 }
 
 /** One file with its reason; of several only how many, since each reason is evidence. */

@@ -183,7 +183,17 @@ describe('uploads that fail', () => {
   it('asks a person where dropping would leave fewer clips than asked for', async () => {
     rig.sandbox.addFaults([alwaysBad]);
     const training = await rig.train({ onBadFile: 'drop', minClips: 8 });
-    await training.until('it parks', ({ attention }) => attention?.kind === 'bad-files');
+    const { attention } = await training.until(
+      'it parks',
+      ({ attention }) => attention?.kind === 'bad-files',
+    );
+    // What would be refused is not offered, and who asks for it all the same hears why.
+    expect(attention?.options).toEqual(['retry', 'replaceFiles', 'newSession', 'giveUp']);
+    await expect(
+      training.correct({ attentionId: attention?.id ?? '', action: 'dropFiles', files: [5] }),
+    ).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('at least 8 files are needed') as string },
+    });
     await training.handle.terminate();
   });
 
