@@ -142,20 +142,17 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       (attempt) => attempt.verdict === 'unknown' || mayHaveModel(attempt, record.sessionId),
     );
     if (asked.length === 0 || keyFingerprint === undefined) return silent;
-    // An attempt of long ago does not say it; its newest was sent in the last session.
-    const sessionOf = (attempt: CreateAttempt): string | undefined =>
-      attempt.sessionId ?? (attempt === attempts.at(-1) ? record.sessionId : undefined);
     // Somebody who went on with a session has creates of his own there.
     const { session, taken = [] } = await askAccount(accountWorkflowId, {
       workflowId,
       keyFingerprint,
       since: Date.now(),
-      sessionIds: asked.flatMap((attempt) => sessionOf(attempt) ?? []),
+      sessionIds: asked.map(({ sessionId }) => sessionId),
     });
     if (session === undefined) return silent;
     for (const attempt of asked) {
-      const sessionId = sessionOf(attempt);
-      if (sessionId === undefined || taken.includes(sessionId)) continue;
+      const { sessionId } = attempt;
+      if (taken.includes(sessionId)) continue;
       const signal = cancellationSignal();
       // A session that does not answer is silent here; there is another look.
       const status = await sessionStatus(mountsea, sessionId, { signal, timeoutMs: TIMEOUT_MS }).catch(
@@ -163,15 +160,11 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
       );
       if (status === undefined) continue;
       const others = attempts.filter(
-        (other) =>
-          other !== attempt &&
-          other.verdict !== 'not-charged' &&
-          (sessionOf(other) ?? sessionId) === sessionId,
+        (other) => other !== attempt && other.verdict !== 'not-charged' && other.sessionId === sessionId,
       );
       const shown = shownOfSend(status, Date.parse(attempt.sentAt), others.length > 0, times);
       if (shown === undefined) {
-        // A session that was opened after the send says nothing of it.
-        if (status.word === UNKNOWN_TASK && attempt.sessionId !== undefined) silent.add(attempt);
+        if (status.word === UNKNOWN_TASK) silent.add(attempt);
         continue;
       }
       // What it shows may be of a later send.
@@ -202,14 +195,14 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
 
   /** What is proved of a doubt: as long as the account workflow has it, it may explain rows of others. */
   async function tellAccount(
-    { sessionId, keyFingerprint, workflowId }: TrainingRecord,
-    { decision, sentAt, verdict, sessionId: sentIn }: CreateAttempt,
+    { keyFingerprint, workflowId }: TrainingRecord,
+    { decision, sentAt, verdict, sessionId }: CreateAttempt,
   ): Promise<void> {
-    if (verdict === 'unknown' || sessionId === undefined || keyFingerprint === undefined) return;
+    if (verdict === 'unknown' || keyFingerprint === undefined) return;
     await updateAccount<null>(accountWorkflowId, REPORT_SEND_UPDATE, {
       workflowId,
       runId: '',
-      sessionId: sentIn ?? sessionId,
+      sessionId,
       keyFingerprint,
       decision,
       sentAt: Date.parse(sentAt),

@@ -373,7 +373,7 @@ function evidenceLines({ create }: Receipt, ownSessionId: string | undefined): s
   if (create.attempts.length === 0) return create.evidence.map(because);
   return create.attempts.flatMap((attempt, index) => {
     const { sentAt, verdict, credits, provisional, evidence, sessionId, modelId } = attempt;
-    const isElsewhere = sessionId !== undefined && sessionId !== ownSessionId && verdict !== 'not-charged';
+    const isElsewhere = sessionId !== ownSessionId && verdict !== 'not-charged';
     const cost = credits === undefined ? '' : `: ${credits} credits`;
     const rest = provisional === true ? ' (provisional)' : '';
     return [

@@ -44,7 +44,7 @@ const savedTraining: z.ZodType<TrainingRecord> = z.object({
       attempts: z.array(
         z.object({
           decision: z.string(),
-          sessionId: text.exactOptional(),
+          sessionId: text,
           taskId: text.exactOptional(),
           modelId: text.exactOptional(),
           sentAt: instant,

@@ -23,11 +23,13 @@ import type {
   ChargeVerdict,
   Clip,
   CreateAttempt,
+  PaidAttempt,
   Receipt,
   TimelineEntry,
   TrainedModel,
 } from '../contract/training.js';
 import type {
+  SongAttempt,
   SongClip,
   SongMemo,
   SongPhase,
@@ -110,14 +112,11 @@ const clip = schemaOf<Clip>()(
   }),
 );
 
-const attempt = schemaOf<CreateAttempt>()(
+const paidAttempt = schemaOf<PaidAttempt>()(
   z.strictObject({
     decision: text.meta({
       description: 'What allowed it: `first`, or the id of an attention; `+` behind it for a proven resend.',
     }),
-    sessionId: optionalText.meta({ description: 'The session that it was sent in.' }),
-    taskId: optionalText.meta({ description: 'What it was answered with, where that is another task.' }),
-    modelId: optionalText.meta({ description: 'The model that it made in a session that was given up.' }),
     sentAt: time,
     verdict,
     credits: z.exactOptional(credits),
@@ -132,6 +131,13 @@ const attempt = schemaOf<CreateAttempt>()(
     evidence: z.array(text),
   }),
 );
+const createAttempt = schemaOf<CreateAttempt>()(
+  paidAttempt.extend({
+    sessionId: text.meta({ description: 'The session that it was sent in.' }),
+    taskId: optionalText.meta({ description: 'What it was answered with, where that is another task.' }),
+    modelId: optionalText.meta({ description: 'The model that it made in a session that was given up.' }),
+  }),
+);
 const receipt = schemaOf<Receipt>()(
   z
     .strictObject({
@@ -143,7 +149,7 @@ const receipt = schemaOf<Receipt>()(
           .exactOptional(z.boolean())
           .meta({ description: 'The ledger has not shown every charge yet.' }),
         evidence: z.array(text),
-        attempts: z.array(attempt),
+        attempts: z.array(createAttempt),
       }),
       uploads: z.strictObject({
         calls: count.meta({ description: 'Upload requests that may have left a worker.' }),
@@ -310,7 +316,7 @@ const row = z.strictObject({ id: text, at: time, credits });
 const training = z.strictObject({
   workflowId: text,
   name: text,
-  sessionId: optionalText,
+  sessionId: text,
   decision: text,
   sentAt: time,
   verdict,
@@ -454,6 +460,9 @@ const songClip = schemaOf<SongClip>()(
     duration: z.exactOptional(z.number()).meta({ description: 'Seconds.' }),
   }),
 );
+const songAttempt = schemaOf<SongAttempt>()(
+  paidAttempt.extend({ taskId: optionalText.meta({ description: 'Its task, where it was accepted.' }) }),
+);
 const songReceipt = schemaOf<SongReceipt>()(
   z
     .strictObject({
@@ -463,7 +472,7 @@ const songReceipt = schemaOf<SongReceipt>()(
         sends: count.meta({ description: 'Requests that may have left a worker.' }),
         provisional: z.exactOptional(z.boolean()),
         evidence: z.array(text),
-        attempts: z.array(attempt),
+        attempts: z.array(songAttempt),
       }),
     })
     .meta({ description: 'What is spent, as far as it is known. Unknown is never 0.' }),

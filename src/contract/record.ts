@@ -98,7 +98,7 @@ export function closedRecord(
 
 /**
  * What may be said of a training that nobody knows the end of. A record is kept before each create is sent, with it; one
- * that was written before that was so has none.
+ * that a run wrote which was reset to before its create may have lost it again.
  */
 function receiptWithoutHistory({ end, sessionId, receipt, updatedAt }: TrainingRecord): Receipt {
   const { create } = receipt;
@@ -106,7 +106,7 @@ function receiptWithoutHistory({ end, sessionId, receipt, updatedAt }: TrainingR
   if (end !== 'open' || sessionId === undefined || isTold) return receipt;
   const evidence = ['its history is gone: nobody can tell whether create was sent'];
   const decision = create.attempts.length === 0 ? FIRST_DECISION : 'lost';
-  const lost: CreateAttempt = { decision, sentAt: updatedAt, verdict: 'unknown', evidence };
+  const lost: CreateAttempt = { decision, sessionId, sentAt: updatedAt, verdict: 'unknown', evidence };
   return {
     ...receipt,
     create: {

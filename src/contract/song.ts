@@ -3,7 +3,7 @@
  * but this room. Everything here is stored in Temporal's history, so a field added later must be optional.
  */
 import type { Attention } from './progress.js';
-import type { CreateAttempt, Receipt, TimelineEntry } from './training.js';
+import type { PaidAttempt, Receipt, TimelineEntry } from './training.js';
 
 export const GENERATE_SONG_WORKFLOW = 'generateSong';
 /** Key of the memo field that holds a `SongMemo`. */
@@ -72,7 +72,7 @@ export interface SongClip {
 export type SongPhase = 'sending' | 'generating' | 'done' | 'failed' | 'cancelled';
 
 /** One request that may have left a worker. */
-export interface SongAttempt extends CreateAttempt {
+export interface SongAttempt extends PaidAttempt {
   /** Its task, where it was accepted. */
   taskId?: string;
 }

@@ -152,16 +152,10 @@ export interface Clip {
 /** Whether create cost its credits. `unknown` is said as such and never as 0. */
 export type ChargeVerdict = 'charged' | 'not-charged' | 'unknown';
 
-/** One create request that may have left a worker. */
-export interface CreateAttempt {
+/** One paid request that may have left a worker. */
+export interface PaidAttempt {
   /** The decision to spend that allowed it: `first`, or the id of an attention; `+` behind it for a proven second send. */
   decision: string;
-  /** The session that it was sent in: another one than the training's where a person gave that up. */
-  sessionId?: string;
-  /** What it was answered with, where that is not the session. */
-  taskId?: string;
-  /** The model that it made in a session that was given up. */
-  modelId?: string;
   /** ISO 8601. */
   sentAt: string;
   verdict: ChargeVerdict;
@@ -184,6 +178,16 @@ export interface CreateAttempt {
   balanceBefore?: number;
   /** Sentences that say where the verdict comes from. */
   evidence: string[];
+}
+
+/** One create request that may have left a worker. */
+export interface CreateAttempt extends PaidAttempt {
+  /** The session that it was sent in: another one than the training's where a person gave that up. */
+  sessionId: string;
+  /** What it was answered with, where that is not the session. */
+  taskId?: string;
+  /** The model that it made in a session that was given up. */
+  modelId?: string;
 }
 
 /** What a training cost so far, as far as it is known. */

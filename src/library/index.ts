@@ -58,6 +58,7 @@ export {
   type CreateAttempt,
   type FilePlace,
   type FileSource,
+  type PaidAttempt,
   type Receipt,
   type Source,
   type StagedObject,

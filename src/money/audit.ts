@@ -57,11 +57,10 @@ export interface AccountLedger {
 /** A create that a training sent, as far as an audit looks at it. */
 export interface AuditedAttempt extends Pick<
   CreateAttempt,
-  'decision' | 'sentAt' | 'verdict' | 'credits' | 'rowId' | 'provisional'
+  'decision' | 'sessionId' | 'sentAt' | 'verdict' | 'credits' | 'rowId' | 'provisional'
 > {
   workflowId: string;
   name: string;
-  sessionId?: string;
   /** When its charge may be booked, ms since 1970. */
   from: number;
   to: number;
@@ -126,15 +125,15 @@ export type AuditedCreate = Pick<
 >;
 
 export function auditedCreate(
-  training: Pick<TrainingRecord, 'workflowId' | 'name' | 'sessionId'>,
+  training: Pick<TrainingRecord, 'workflowId' | 'name'>,
   attempt: Pick<CreateAttempt, 'decision' | 'sentAt' | 'verdict' | 'credits' | 'sessionId'>,
 ): AuditedCreate {
   const { workflowId, name } = training;
-  const { decision, sentAt, verdict, credits, sessionId = training.sessionId } = attempt;
+  const { decision, sessionId, sentAt, verdict, credits } = attempt;
   return {
     workflowId,
     name,
-    ...(sessionId === undefined ? {} : { sessionId }),
+    sessionId,
     decision,
     sentAt,
     verdict,

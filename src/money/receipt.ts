@@ -17,6 +17,7 @@ import {
   type ChargeVerdict,
   CREATE_CREDITS,
   type CreateAttempt,
+  type PaidAttempt,
   type Receipt,
   TRAINING_DEFAULTS,
   type UploadPrice,
@@ -33,7 +34,7 @@ export function emptyReceipt(): Receipt {
 }
 
 /** What all attempts of a paid request together come to. `sends` counts also those that are no longer listed. */
-export function createReceipt<A extends CreateAttempt>(
+export function createReceipt<A extends PaidAttempt>(
   attempts: A[],
   sends: number,
   what = 'create',
@@ -51,13 +52,13 @@ export function createReceipt<A extends CreateAttempt>(
   };
 }
 
-function verdictOf(attempts: CreateAttempt[]): ChargeVerdict {
+function verdictOf(attempts: PaidAttempt[]): ChargeVerdict {
   if (attempts.some(({ verdict }) => verdict === 'unknown')) return 'unknown';
   return attempts.some(({ verdict }) => verdict === 'charged') ? 'charged' : 'not-charged';
 }
 
 /** Attempts that cost nothing go first; one that did is never left out. */
-function kept<A extends CreateAttempt>(attempts: A[]): A[] {
+function kept<A extends PaidAttempt>(attempts: A[]): A[] {
   const list = [...attempts];
   while (list.length > ATTEMPTS_KEPT) {
     const at = list.findIndex(({ verdict }) => verdict === 'not-charged');
@@ -67,7 +68,7 @@ function kept<A extends CreateAttempt>(attempts: A[]): A[] {
   return list;
 }
 
-type Attempt = CreateAttempt & { taskId?: string };
+type Attempt = PaidAttempt & Pick<CreateAttempt, 'taskId'>;
 
 /** The newest that may have been accepted, or was and has been given back since. */
 function newestSent(attempts: readonly Attempt[]): Attempt | undefined {
@@ -75,7 +76,7 @@ function newestSent(attempts: readonly Attempt[]): Attempt | undefined {
 }
 
 /** Notes what the task of the newest attempt came to; undefined: it gave what it should, or runs. Changes the attempt. */
-export function noteEnd(attempts: CreateAttempt[], ended: CreateAttempt['ended']): void {
+export function noteEnd(attempts: PaidAttempt[], ended: PaidAttempt['ended']): void {
   const attempt = newestSent(attempts);
   if (attempt === undefined) return;
   if (ended === undefined) delete attempt.ended;
@@ -286,9 +287,7 @@ export function mayHaveModel(
   { verdict, sessionId, modelId }: CreateAttempt,
   ownSessionId: string | undefined,
 ): boolean {
-  return (
-    verdict === 'charged' && sessionId !== undefined && sessionId !== ownSessionId && modelId === undefined
-  );
+  return verdict === 'charged' && sessionId !== ownSessionId && modelId === undefined;
 }
 
 /** Until the ledger shows the charge, it is the documented price. Changes the attempt. */

@@ -3,7 +3,7 @@
  * What proves nothing is answered by asking, never by sending again: only a proof that a send had no effect, or a
  * person, leads to another one.
  */
-import { CancellationScope, CancelledFailure, patched, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WitnessesRead } from '../activities/readWitnesses.js';
 import type { SendGrant } from '../activities/sendGate.js';
 import type { ReportSend } from '../contract/account.js';
@@ -171,7 +171,7 @@ export class Creates {
       return 'none';
     }
     this.#attempt(ADOPTED, sentAt);
-    if (areDoubtsTold()) await this.#report(ADOPTED, sentAt, 'in-doubt', { sentBy: at });
+    await this.#report(ADOPTED, sentAt, 'in-doubt', { sentBy: at });
     const inquiry = this.#inquire(
       'This session was begun elsewhere, and its create may have been sent there.',
     );
@@ -229,7 +229,7 @@ export class Creates {
         this.#attempt(earlier, grantedAt).sentBy = new Date(sentBy).toISOString();
         this.#doubts.push({ decision: earlier, sentAt: grantedAt, sentBy });
         return CancellationScope.nonCancellable(async () => {
-          if (areDoubtsTold()) await this.#report(earlier, grantedAt, 'in-doubt', { sentBy });
+          await this.#report(earlier, grantedAt, 'in-doubt', { sentBy });
           return this.#reconcile('Another run of this training may have sent create (a reset).');
         });
       }
@@ -401,8 +401,9 @@ export class Creates {
       run.sends -= 1;
       run.show();
       // What became of the send that was granted is told by the run that has the grant.
-      const isForeign = failure.type === ActivityFailureType.GrantElsewhere && areDoubtsTold();
-      if (!isForeign) await this.#report(decision, sentAt, 'not-accepted');
+      if (failure.type !== ActivityFailureType.GrantElsewhere) {
+        await this.#report(decision, sentAt, 'not-accepted');
+      }
       return { kind: 'not-sent', why: failure.message };
     }
     switch (failure.type) {
@@ -592,18 +593,16 @@ export class Creates {
 
   #attempt(decision: string, sentAt: number): CreateAttempt {
     const known = this.#run.attempts.find((attempt) => attempt.decision === decision);
-    const attempt: CreateAttempt = known ?? {
+    // A training may have given up the session of an earlier send.
+    const send: CreateAttempt = {
       decision,
+      sessionId: this.#run.session.sessionId,
       sentAt: new Date(sentAt).toISOString(),
       verdict: 'unknown',
-      evidence: [],
+      evidence: ['create was sent; its outcome is not known yet'],
     };
-    // A training may have given up the session of an earlier one.
-    attempt.sessionId = this.#run.session.sessionId;
+    const attempt = known === undefined ? send : Object.assign(known, send);
     delete attempt.taskId;
-    attempt.sentAt = new Date(sentAt).toISOString();
-    attempt.verdict = 'unknown';
-    attempt.evidence = ['create was sent; its outcome is not known yet'];
     if (known === undefined) this.#run.attempts.push(attempt);
     return attempt;
   }
@@ -630,11 +629,6 @@ export class Creates {
     const attempt = this.#run.attempts.find((one) => one.decision === decision);
     if (attempt !== undefined) attempt.evidence = evidence;
   }
-}
-
-/** Trainings that were in doubt before this was told go on without it. */
-function areDoubtsTold(): boolean {
-  return patched('doubts-are-told');
 }
 
 const NO_STATUS: SessionStatus = { word: '', models: [] };

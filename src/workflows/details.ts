@@ -3,7 +3,7 @@
  */
 import type { Attention, FileProgress, Outage, TrainingProgress } from '../contract/progress.js';
 import type { SongProgress } from '../contract/song.js';
-import type { CreateAttempt } from '../contract/training.js';
+import type { PaidAttempt } from '../contract/training.js';
 import { uploadCredits } from '../money/receipt.js';
 
 const FILE_LIMIT = 40;
@@ -79,7 +79,7 @@ function outageLines(outage: Outage | undefined): string[] {
 
 /** Each create that was sent, what became of it, and why that is believed. */
 function attemptLine(
-  { sentAt, verdict, credits, evidence }: CreateAttempt,
+  { sentAt, verdict, credits, evidence }: PaidAttempt,
   index: number,
   what = 'create',
 ): string {

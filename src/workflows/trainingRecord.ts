@@ -6,7 +6,6 @@ import {
   condition,
   continueAsNew,
   defineSignal,
-  patched,
   proxyActivities,
   setHandler,
   sleep,
@@ -90,8 +89,7 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
         if (!needsSettling(record)) break;
       }
     }
-    // Records that were open before this was there go on without it.
-    if (record?.end === 'open' && patched('look-for-end')) {
+    if (record?.end === 'open') {
       const { first, longest, growth } = LOOK_AFTER_MS;
       for (let wait = first; !isFull(); wait = Math.min(wait * growth, longest)) {
         if (await condition(() => taken !== seen, ms(wait))) break;

@@ -47,7 +47,15 @@ function world(more: Partial<SandboxReport> = {}): SandboxReport {
 }
 
 function attempt(more: Partial<CreateAttempt> = {}): CreateAttempt {
-  return { decision: 'first', sentAt: '', verdict: 'charged', credits: 100, evidence: ['accepted'], ...more };
+  return {
+    decision: 'first',
+    sessionId: 's',
+    sentAt: '',
+    verdict: 'charged',
+    credits: 100,
+    evidence: ['accepted'],
+    ...more,
+  };
 }
 
 function receiptOf(

@@ -132,6 +132,7 @@ describe('a session that this server knows', () => {
   it('is as old as its first attempt, since it may have been adopted by the oldest of them', () => {
     const attempt = {
       decision: 'adopted',
+      sessionId: 's',
       sentAt: '2025-12-01T00:00:00.000Z',
       verdict: 'unknown',
       evidence: [],

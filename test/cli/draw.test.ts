@@ -396,7 +396,7 @@ describe('the list', () => {
 });
 
 describe('what was spent', () => {
-  const attempt = { decision: 'first', sentAt: START, evidence: ['a task id'] };
+  const attempt = { decision: 'first', sessionId: 's', sentAt: START, evidence: ['a task id'] };
   const uploads = { calls: 8, credits: 40 };
 
   it('is unknown where one of several sends is, beside what is known', () => {
@@ -415,7 +415,7 @@ describe('what was spent', () => {
     expect(receiptWords({ create, uploads })).toBe(
       'create: 100 credits, charge unknown of 1 more (provisional) · 8 uploads: 40 credits',
     );
-    const snapshot = snapshotOf([file(1)], { receipt: { create, uploads } });
+    const snapshot = snapshotOf([file(1)], { sessionId: 's', receipt: { create, uploads } });
     const text = statusLines(snapshot, undefined, NOW, canvas(80)).join('\n');
     expect(text).toMatch(
       /create 1 .*charge unknown\n +because a task id\ncreate 2 .*charged: 100 credits \(provisional\)/,
@@ -477,6 +477,7 @@ describe('what was spent', () => {
       workflowId: 'train-x',
       name: 'Night Drive',
       decision: 'first',
+      sessionId: 's',
       sentAt: START,
       verdict: 'charged' as const,
       from: 0,

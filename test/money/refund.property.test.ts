@@ -154,6 +154,7 @@ function takenIn(day: Day): string[] {
   const balanceBefore = rows.findLast(({ at }) => at < SENT_AT)?.after ?? BALANCE;
   const attempt: CreateAttempt = {
     decision: 'first',
+    sessionId: 'ours',
     sentAt: new Date(SENT_AT).toISOString(),
     verdict: 'charged',
     credits: 100,

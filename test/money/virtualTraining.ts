@@ -270,6 +270,7 @@ export class VirtualTraining {
   #attempt(decision: string, sentAt: number): CreateAttempt {
     const attempt: CreateAttempt = {
       decision,
+      sessionId: this.#session.sessionId,
       sentAt: new Date(sentAt).toISOString(),
       verdict: 'unknown',
       evidence: [],

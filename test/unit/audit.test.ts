@@ -22,6 +22,7 @@ const row = (id: string, minutes: number, amount = 100): CreateRow => ({
 function attempt(minutes: number, more: Partial<CreateAttempt> = {}): CreateAttempt {
   return {
     decision: 'first',
+    sessionId: 'session-a',
     sentAt: new Date(START + minutes * MINUTE).toISOString(),
     verdict: 'charged',
     credits: 100,

@@ -7,7 +7,7 @@ import type { CreateAttempt } from '../../src/contract/training.js';
 import { noteEnd, refundAttempt, remoteWords } from '../../src/money/receipt.js';
 
 function attempt(verdict: CreateAttempt['verdict']): CreateAttempt {
-  return { decision: 'first', sentAt: '2026-01-01T00:00:00.000Z', verdict, evidence: [] };
+  return { decision: 'first', sessionId: 's', sentAt: '2026-01-01T00:00:00.000Z', verdict, evidence: [] };
 }
 
 describe('what becomes at Mountsea of what is cancelled', () => {

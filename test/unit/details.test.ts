@@ -25,11 +25,18 @@ const progress: TrainingProgress = {
       [
         {
           decision: 'first',
+          sessionId: 'session-1',
           sentAt: AT,
           verdict: 'not-charged',
           evidence: ['the ledger has no row of ours'],
         },
-        { decision: 'first+', sentAt: AT, verdict: 'unknown', evidence: ['status "success" tells nothing'] },
+        {
+          decision: 'first+',
+          sessionId: 'session-1',
+          sentAt: AT,
+          verdict: 'unknown',
+          evidence: ['status "success" tells nothing'],
+        },
       ],
       2,
     ),

@@ -31,6 +31,7 @@ const SENT_AT = 100 * MINUTE;
 function unknownAttempt(sentAt = SENT_AT, decision = 'first'): CreateAttempt {
   return {
     decision,
+    sessionId: 's',
     sentAt: new Date(sentAt).toISOString(),
     sentBy: new Date(sentAt + SECOND).toISOString(),
     verdict: 'unknown',

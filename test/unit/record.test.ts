@@ -27,6 +27,7 @@ function recordWith(attempts: CreateAttempt[], sessionId?: string): TrainingReco
 
 const refused: CreateAttempt = {
   decision: 'first',
+  sessionId: 's',
   sentAt: AT,
   verdict: 'not-charged',
   evidence: ['refused'],

@@ -54,6 +54,7 @@ const OWN = [charge('ours', SENT_AT), refund('ours', SENT_AT + 2 * MINUTE)];
 function attemptOf(decision = 'first', more: Partial<CreateAttempt> = {}): CreateAttempt {
   return {
     decision,
+    sessionId: 'ours',
     sentAt: new Date(SENT_AT).toISOString(),
     verdict: 'charged',
     credits: 100,
