@@ -140,6 +140,8 @@ export interface AcceptedCreate {
   decision: string;
   sentAt: number;
   acceptedAt: number;
+  /** What create answered with, where it is not the session. */
+  taskId?: string;
   /** Its ledger row, where that is known. */
   rowId?: string;
   /** A model came of it: it is not given back. */

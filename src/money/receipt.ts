@@ -9,6 +9,8 @@ import {
   graceEnd,
   isForSession,
   judgeLedger,
+  KNOWN_AS_ACCEPTED,
+  knownAsAccepted,
   lastSentBefore,
   plainRow,
   SESSION_TOLD,
@@ -191,8 +193,8 @@ export function settleDoubts(
   isSessionSilent: (attempt: CreateAttempt) => boolean = () => false,
 ): void {
   for (const attempt of attempts) {
-    if (attempt.verdict === 'unknown' && isKnownAsAccepted(attempt, question)) {
-      charge(attempt, ['the account workflow knows that it was accepted']);
+    if (attempt.verdict === 'unknown' && knownAsAccepted([attempt], question) !== undefined) {
+      charge(attempt, [KNOWN_AS_ACCEPTED]);
     }
   }
   const rowIds = new Map(attempts.map(({ decision, rowId }) => [decision, rowId]));
@@ -242,14 +244,6 @@ function firstAccepted(
     if (opinion.kind === 'accepted') return { doubt, ...opinion };
   }
   return undefined;
-}
-
-/** A report that came through, though the look that made it did not. */
-function isKnownAsAccepted(
-  { decision }: CreateAttempt,
-  { account, workflowId }: Pick<DoubtQuestion, 'account' | 'workflowId'>,
-): boolean {
-  return account.accepted.some((create) => create.workflowId === workflowId && create.decision === decision);
 }
 
 /** What the account workflow knows, with what is known of this training since. */

@@ -3,7 +3,7 @@
  * weight: the status speaks of this session, the ledger counts creates on the key, the balance only proves that the
  * ledger is complete. There is no path to a second send without proof; where the witnesses are silent a person decides.
  */
-import type { AccountFacts } from '../contract/account.js';
+import type { AcceptedCreate, AccountFacts } from '../contract/account.js';
 import type { CreateRow, LedgerLook, SessionStatus, Witnesses } from '../contract/money.js';
 import { type Explainer, matchRows, spareRows } from './ledger.js';
 
@@ -45,8 +45,18 @@ export interface CreateQuestion {
 }
 
 export type CreateVerdict =
-  /** `isByRow`: only the ledger says so, and it names no session. */
-  | { kind: 'accepted'; evidence: string[]; rowId?: string; isByRow?: true }
+  /**
+   * `isByRow`: only the ledger says so, and it names no session. `decision`: which send it was, and `taskId` what that was
+   * answered with, where the account workflow knows.
+   */
+  | {
+      kind: 'accepted';
+      evidence: string[];
+      rowId?: string;
+      isByRow?: true;
+      decision?: string;
+      taskId?: string;
+    }
   | { kind: 'not-accepted'; evidence: string[] }
   /** The witnesses will not tell: a person decides. */
   | { kind: 'cannot-tell'; evidence: string[] }
@@ -83,6 +93,16 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
   const { doubts, look, times } = question;
   const first = doubts[0];
   if (first === undefined) return { kind: 'cannot-tell', evidence: ['no send is in doubt'] };
+  const known = knownAsAccepted(doubts, question);
+  if (known !== undefined) {
+    const { decision, taskId } = known;
+    return {
+      kind: 'accepted',
+      evidence: [KNOWN_AS_ACCEPTED],
+      decision,
+      ...(taskId === undefined ? {} : { taskId }),
+    };
+  }
   const shown = shownBySession(look.status, first.baseline?.status) ?? shownWithoutBaseline(question, first);
   if (shown !== undefined) return { kind: 'accepted', evidence: [shown] };
   const elsewhere = acceptedElsewhere(question, first);
@@ -121,6 +141,19 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
     if (look.at <= Math.max(over, lateSince) + patience) return { kind: 'wait', evidence };
   }
   return { kind: 'cannot-tell', evidence: [...evidence, 'the grace is over'] };
+}
+
+export const KNOWN_AS_ACCEPTED = 'the account workflow knows that it was accepted';
+
+/** A report that came through, though the look that made it did not, or that another run of this training made (a reset). */
+export function knownAsAccepted(
+  sends: readonly Pick<Doubt, 'decision'>[],
+  { account, workflowId }: Pick<CreateQuestion, 'account' | 'workflowId'>,
+): AcceptedCreate | undefined {
+  return account.accepted.find(
+    (create) =>
+      create.workflowId === workflowId && sends.some(({ decision }) => decision === create.decision),
+  );
 }
 
 /**

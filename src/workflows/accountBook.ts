@@ -189,7 +189,8 @@ export class AccountBook {
     const { workflowId, runId, decision, keyFingerprint, sessionId, sentAt, sentBy, outcome, taskId } =
       report;
     const key = this.#key(keyFingerprint, now);
-    const isSame = (create: DoubtfulCreate): boolean => isOf(create, workflowId, decision);
+    const isSame = (create: Pick<DoubtfulCreate, 'workflowId' | 'decision'>): boolean =>
+      isOf(create, workflowId, decision);
     const owner = this.state.owners[workflowId];
     const grant = owner?.grants[decision];
     const doubt = key.inDoubt.find(isSame);
@@ -202,6 +203,8 @@ export class AccountBook {
       key.nextSlotAt = now;
     }
     if (outcome === 'not-accepted' && !mayClear) return;
+    // A run that was reset asks after what the one before it knows to be accepted.
+    if (outcome === 'in-doubt' && key.accepted.some(isSame)) return;
     key.inDoubt = key.inDoubt.filter((one) => !isSame(one));
     switch (outcome) {
       case 'accepted': {
@@ -216,6 +219,7 @@ export class AccountBook {
             decision,
             sentAt,
             acceptedAt,
+            ...(taskId === undefined ? {} : { taskId }),
           });
           if (key.accepted.length > CREATES_KEPT) {
             forgetOldest(key, key.accepted);
@@ -458,8 +462,12 @@ function isOpen({ accepted, isRefuted, isCleared }: Grant): boolean {
   return accepted === undefined && isRefuted !== true && isCleared !== true;
 }
 
-function isOf(doubt: DoubtfulCreate, workflowId: string, decision: string): boolean {
-  return doubt.workflowId === workflowId && doubt.decision === decision;
+function isOf(
+  create: Pick<DoubtfulCreate, 'workflowId' | 'decision'>,
+  workflowId: string,
+  decision: string,
+): boolean {
+  return create.workflowId === workflowId && create.decision === decision;
 }
 
 /** When the charge of a create may be booked: while its training runs, and the clocks may differ. */

@@ -370,6 +370,15 @@ export class Creates {
     return this.#judge(attempt, failure, { decision, sentAt, sentBy, baseline });
   }
 
+  /** Another run of this training (a reset) had the answer: what the session showed says nothing of that task. */
+  #takeTask(taskId: string, decision: string | undefined): void {
+    const run = this.#run;
+    run.createTaskId = taskId;
+    this.before = undefined;
+    const attempt = run.attempts.find((one) => one.decision === decision);
+    if (attempt !== undefined) attempt.taskId = taskId;
+  }
+
   /** @param taskId what create answered with; documented to be the session (mountsea-api, section 2). */
   async #conclude(
     attempt: CreateAttempt,
@@ -503,9 +512,12 @@ export class Creates {
         attention.evidence = verdict.evidence;
         for (const { decision } of this.#doubts) this.#explain(decision, verdict.evidence);
         if (verdict.kind === 'accepted') {
-          const accepted = acceptedDoubt(question, verdict.rowId);
+          const { decision: known, taskId, rowId } = verdict;
+          const accepted =
+            this.#doubts.find(({ decision }) => decision === known) ?? acceptedDoubt(question, rowId);
           const outcome = await this.#resolvedAsAccepted(accepted, verdict.evidence);
           run.isAcceptedByRow = verdict.isByRow === true;
+          if (taskId !== undefined) this.#takeTask(taskId, known);
           return outcome;
         }
         if (verdict.kind === 'not-accepted') return await this.#resolvedAsRefuted(verdict.evidence);
