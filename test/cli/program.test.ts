@@ -23,8 +23,10 @@ afterEach(() => {
 async function run(
   argv: string[],
   env: NodeJS.ProcessEnv = {},
+  terminal?: { columns: number },
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  if (terminal !== undefined) Object.assign(stderr, { isTTY: true, ...terminal });
   const code = await main(argv, {
     env: { TUNESMITH_HOME: home, ...env },
     // All that `main` needs of a stream that is no terminal.
@@ -116,6 +118,29 @@ describe('a usage error', () => {
     expect(stderr).toMatch(/MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE/);
     expect(readdirSync(home)).toEqual([]);
   });
+});
+
+describe('what follows --again', () => {
+  it.each([
+    ['a folder by its path', './songs', '1 was'],
+    ['a folder by its name', 'songs', '1 was'],
+    ['a file', 'songs/1.wav', '1 was'],
+    ['a URL', urls[0] ?? '', '1 was'],
+    ['a label', 'live', '0 were'],
+  ])('is the first file where it can be one: %s', async (_, next, given) => {
+    mkdirSync(join(home, 'songs'));
+    writeFileSync(join(home, 'songs', '1.wav'), wav(1));
+    const { stderr } = await run(['train', '--name', 'x', '--yes', '--again', next]);
+    expect(stderr).toContain(`at least 6 audio files; ${given} given`);
+  });
+});
+
+it('breaks the sentence of an error between words at a terminal, and shows it with what that terminal has', async () => {
+  const { stderr } = await run(['status', 'x'], { LANG: 'C' }, { columns: 40 });
+  const lines = stderr.trimEnd().split('\n');
+  expect(lines.length).toBeGreaterThan(1);
+  for (const line of lines) expect(line).toMatch(/^[\u0000-\u007f]+$/);
+  expect(lines.join(' ')).toContain('Start one with `tunesmith train`.');
 });
 
 describe('a failure with --json', () => {
