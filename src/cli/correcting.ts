@@ -33,8 +33,10 @@ export function attentionOf({ status, memo, progress }: Followable): Attention |
 }
 
 /** The sentence where it does not wait. */
-export function nothingToFix(workflowId: string): string {
-  return `${workflowId} does not wait for anybody: nothing to fix.`;
+export function nothingToFix({ workflowId, status }: Followable, program: string): string {
+  return status === 'running'
+    ? `${workflowId} does not wait for anybody: nothing to fix. To follow it: ${program} watch ${workflowId}`
+    : `${workflowId} has ended (${status}): nothing to fix. What came of it: ${program} result ${workflowId}`;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function sendCorrection(
   const { workflowId, memo } = snapshot;
   const attention = attentionOf(snapshot);
   if (attention === undefined) {
-    throw new UsageError(nothingToFix(workflowId));
+    throw new UsageError(nothingToFix(snapshot, output.canvas.program));
   }
   const { replacements, drop, ...rest } = wish;
   const correction: Correction = { attentionId: attention.id, ...rest };

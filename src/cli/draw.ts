@@ -268,8 +268,14 @@ export function needsTelling(now: Attention, before: Attention | undefined): boo
   return now.nextTryAt === undefined && before.nextTryAt !== undefined;
 }
 
-function endWords({ status, memo: { modelId } }: Snapshot): string {
-  return modelId === undefined ? `The training ended: ${status}.` : `Model ${modelId} is ready.`;
+function endWords(end: Snapshot): string {
+  const { modelId } = end.memo;
+  return modelId === undefined ? `The training ended: ${endedWords(end)}` : `Model ${modelId} is ready.`;
+}
+
+/** How a training ended and, where the server remembers it, why: a sentence. */
+export function endedWords({ status, why }: Pick<Snapshot, 'status' | 'why'>): string {
+  return why === undefined ? `${status}.` : `${status}. ${printable(why)}`;
 }
 
 /** One look at a training. */
@@ -281,6 +287,7 @@ export function statusLines(
 ): string[] {
   const { workflowId, status, memo, progress } = snapshot;
   const lines = [`${workflowId}  ${status}`];
+  if (snapshot.why !== undefined) lines.push(...wrapped(printable(snapshot.why), '', canvas.width));
   lines.push(...picture(snapshot, memo.finishedAt === undefined ? now : Date.parse(memo.finishedAt), canvas));
   if (uiUrl !== undefined) lines.push(uiUrl);
   const sessionId = progress?.sessionId ?? memo.sessionId;
@@ -293,7 +300,7 @@ export function statusLines(
 }
 
 /** The id beside it tells names apart that begin and end alike. */
-const LISTED_NAME = 24;
+export const LISTED_NAME = 24;
 
 /**
  * A table of trainings, one a line under a heading. Where the terminal is too narrow for its models each is below its
@@ -370,7 +377,9 @@ export function spentWords({ receipt, uploadPrice }: Pick<TrainingFacts, 'receip
 
 /** Each create that was sent, and why its outcome is believed. Nothing paid for is lost with a session that was given up. */
 function evidenceLines({ create }: Receipt, ownSessionId: string | undefined): string[] {
-  if (create.attempts.length === 0) return create.evidence.map(because);
+  if (create.attempts.length === 0) {
+    return [`create  ${VERDICTS[create.verdict]}`, ...create.evidence.map(because)];
+  }
   return create.attempts.flatMap((attempt, index) => {
     const { sentAt, verdict, credits, provisional, evidence, sessionId, modelId } = attempt;
     const isElsewhere = sessionId !== ownSessionId && verdict !== 'not-charged';
@@ -728,7 +737,7 @@ export function clock(ms: number): string {
 }
 
 /** Of this machine's clock, to the minute. */
-function dateOf(iso: string): string {
+export function dateOf(iso: string): string {
   const date = new Date(iso);
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;

@@ -14,12 +14,14 @@ import {
   attentionLines,
   type Canvas,
   clock,
+  dateOf,
+  LISTED_NAME,
   needsTelling,
   reasonLines,
   stateWords,
   storyLines,
 } from './draw.js';
-import { cutEnd, printable } from './text.js';
+import { columns, cutEnd, cutMiddle, printable } from './text.js';
 
 /**
  * What is new in a look at a song, a line each.
@@ -139,13 +141,22 @@ export function songStatusLines(snapshot: SongSnapshot, uiUrl: string | undefine
   ];
 }
 
-/** A table of songs, one a line. */
+/** A table of songs, one a line under a heading. */
 export function songListLines(songs: readonly SongSnapshot[]): string[] {
   if (songs.length === 0) return ['No songs yet.'];
-  return songs.map((song) => {
-    const { modelName, model } = song.memo;
-    return `${song.workflowId}  ${stateWords(song)}  ${printable(modelName ?? model)}`;
-  });
+  return columns([
+    ['ID', 'TITLE', 'STATE', 'STARTED', 'MODEL'],
+    ...songs.map((song) => {
+      const { title, startedAt, modelName, model } = song.memo;
+      return [
+        song.workflowId,
+        cutMiddle(printable(title), LISTED_NAME),
+        stateWords(song),
+        dateOf(startedAt),
+        printable(modelName ?? model),
+      ];
+    }),
+  ]);
 }
 
 /** What a finished song gave. */

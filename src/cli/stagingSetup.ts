@@ -59,8 +59,10 @@ async function setUpBucket(rules: StagingRules, output: Output, io: Io): Promise
     );
     return false;
   }
+  let bucket: Bucket | undefined;
   for (;;) {
-    const bucket = await askForBucket(rules, io);
+    // What was typed stands there when it is tried again.
+    bucket = await askForBucket(rules, io, bucket);
     output.say(`Puts, gets and deletes a small object in ${bucket.bucket}.`);
     try {
       await proveBucket(bucket);
@@ -77,24 +79,32 @@ async function setUpBucket(rules: StagingRules, output: Output, io: Io): Promise
   }
 }
 
-async function askForBucket({ env, allowPrivateUrls }: StagingRules, io: Io): Promise<Bucket> {
+async function askForBucket(
+  { env, allowPrivateUrls }: StagingRules,
+  io: Io,
+  typed?: Bucket,
+): Promise<Bucket> {
   const text = (
     message: string,
     initial = '',
     validate: (text: string) => true | string = () => true,
   ): Promise<string> => ask(io, (context) => input({ message, default: initial, validate }, context));
-  const bucket = await text('Name of the bucket', '', (name) => name.trim() !== '' || 'A name is needed.');
+  const bucket = await text(
+    'Name of the bucket',
+    typed?.bucket,
+    (name) => name.trim() !== '' || 'A name is needed.',
+  );
   const endpoint = await text(
     'Endpoint (empty: AWS itself)',
-    env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? '',
+    typed?.endpoint ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? '',
     (url) => whyNoEndpoint(url.trim(), allowPrivateUrls) ?? true,
   );
   const region = await text(
     'Region (empty: that of the AWS profile)',
-    env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? '',
+    typed?.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? '',
     (name) => /^[\w-]*$/.test(name.trim()) || 'A region is a name such as eu-central-1.',
   );
-  const prefix = await text('Prefix of the keys', DEFAULT_PREFIX);
+  const prefix = await text('Prefix of the keys', typed?.prefix ?? DEFAULT_PREFIX);
   return {
     bucket: bucket.trim(),
     prefix: asPrefix(prefix.trim()),

@@ -23,6 +23,8 @@ export interface Snapshot {
   memo: TrainingMemo;
   /** Absent where no worker answered, or where the training has ended. */
   progress?: TrainingProgress;
+  /** Of a training that failed: why, in a sentence; absent where the server does not say. */
+  why?: string;
   /** Of a training that has ended, where it was looked up. */
   record?: TrainingRecord;
 }

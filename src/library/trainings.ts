@@ -9,6 +9,7 @@ import {
   isGrpcServiceError,
   QueryNotRegisteredError,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
   type WorkflowHandle,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -189,7 +190,9 @@ export class Trainings {
       return snapshotOfRecord(record);
     }
     if (snapshot.status !== 'running') {
-      return withRecord(snapshot, await this.#closedRecordOf(snapshot));
+      const why = snapshot.status === 'failed' ? await whyFailed(this.#client, snapshot) : undefined;
+      const ended = why === undefined ? snapshot : { ...snapshot, why };
+      return withRecord(ended, await this.#closedRecordOf(snapshot));
     }
     const progress = await progressOf<TrainingProgress>(this.#client, handle);
     const seen = withPending(progress === undefined ? snapshot : { ...snapshot, progress }, pending);
@@ -552,4 +555,19 @@ function detailsOf({ name, origin, sources }: TrainCustomModelInput): string {
     0,
     19_000,
   );
+}
+
+/** The sentence that a training failed with. Of this run: a reset may have begun another one meanwhile. */
+async function whyFailed(
+  client: Client,
+  { workflowId, runId }: Pick<Snapshot, 'workflowId' | 'runId'>,
+): Promise<string | undefined> {
+  const handle = client.workflow.getHandle(workflowId, runId, { followRuns: false });
+  try {
+    await client.withDeadline(Date.now() + LOOK_DEADLINE_MS, () => handle.result());
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return error.cause?.message;
+    throw error;
+  }
+  return undefined;
 }

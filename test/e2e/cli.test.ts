@@ -193,8 +193,19 @@ describe('a training that waits for a person', () => {
       expect(parked.stderr).toContain('Whether the 100 credits of create are spent is unknown');
       const status = await runCli(['status', name, '--exit-status'], fresh.env);
       expect(status.code).toBe(6);
-      expect((await runCli(['fix', name, '--give-up'], fresh.env)).code).toBe(6);
-      expect((await runCli(['result', name], fresh.env)).code).toBe(6);
+      const waiting = await runCli(['result', name], fresh.env);
+      expect(waiting.code).toBe(6);
+      expect(waiting.stderr).toMatch(/has no model yet: .* the answers that apply: tunesmith watch /);
+      const goOn = /paid for:\n {2}tunesmith train --like train-\S+ --session \S+ --again\n/;
+      const givenUp = await runCli(['fix', name, '--give-up'], fresh.env);
+      expect(givenUp.code).toBe(6);
+      expect(givenUp.stderr).toMatch(goOn);
+      const result = await runCli(['result', name], fresh.env);
+      expect(result.code).toBe(6);
+      expect(result.stderr).toContain('has ended without a model: failed. Given up by a person. ');
+      expect(result.stderr).toMatch(goOn);
+      expect((await runCli(['status', name], fresh.env)).stdout).toContain('\nGiven up by a person.\n');
+      expect((await runCli(['fix', name, '--retry'], fresh.env)).stderr).toContain('has ended (failed)');
       expect(fresh.sandbox.report().requests.counts.create).toBe(1);
     } finally {
       await fresh.close();

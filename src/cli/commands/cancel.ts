@@ -2,16 +2,15 @@
  * Client side: `cancel`. Mountsea has no cancel, so what counts is what is said about the money at each phase.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { commandOf } from '../commandLine.js';
 import { defineCommand, idOrSong, json } from '../command.js';
 import type { ChargeVerdict } from '../../contract/training.js';
 import type { Connected } from '../../library/connect.js';
-import { spentWords } from '../draw.js';
+import { endedWords, spentWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { remoteWords } from '../../money/receipt.js';
-import { askedLike } from '../like.js';
+import { howToGoOn } from '../goOn.js';
 import { folderOf, isRunning, type JsonFlag, withTraining } from './common.js';
 import { cancelSong } from './songs.js';
 
@@ -52,7 +51,12 @@ async function cancel(
   const before = await trainings.look(workflowId);
   if (before.status !== 'running') {
     output.json(recordOf(before));
-    output.say(`${workflowId} has ended already: ${before.status}. ${spentWords(before.memo)}.`);
+    output.say(`${workflowId} has ended already: ${endedWords(before)} ${spentWords(before.memo)}.`);
+    const goOn =
+      before.status === 'completed'
+        ? undefined
+        : await howToGoOn(before, trainings, output.canvas.program, folder);
+    if (goOn !== undefined) output.say(goOn);
     return Exit.done;
   }
   await trainings.cancel(workflowId);
@@ -94,8 +98,8 @@ async function tellEnd(
   output: Output,
   folder: string,
 ): Promise<number> {
-  const { status, memo, workflowId } = end;
-  const { receipt, sessionId } = memo;
+  const { status, memo } = end;
+  const { receipt } = memo;
   output.json(recordOf(end));
   output.say(`Ended: ${status}. ${spentWords(memo)}.`);
   if (status === 'completed') {
@@ -104,24 +108,8 @@ async function tellEnd(
   }
   const { program } = output.canvas;
   output.say(moneySentence(end, program));
-  if (sessionId !== undefined) {
-    const clips = memo.uploads.filter(({ clipId }) => clipId !== undefined).length;
-    const { record } = await trainings.records.find(workflowId);
-    const asked = record === undefined ? undefined : await askedLike(record, folder);
-    // What names the files: the record, or where there is none whoever reads this.
-    const like =
-      asked === undefined ? ['--name', memo.name, 'FILES…'] : ['--like', workflowId, ...asked.args];
-    // Last, since what follows `--again` might be taken for its label.
-    const args = ['train', ...like, '--session', sessionId, '--again'];
-    const hints = [
-      ...(asked?.isElsewhere === true ? ['in the folder that its files are in'] : []),
-      ...(asked?.lacksQuery === true ? ['with the URLs whole: their queries are not kept'] : []),
-    ];
-    const how = hints.length === 0 ? '' : `, ${hints.join(' and ')}`;
-    output.say(
-      `Session ${sessionId} can be gone on with${how}; ${clips === 1 ? 'its clip is' : `its ${clips} clips are`} paid for:\n  ${commandOf(program, args)}`,
-    );
-  }
+  const goOn = await howToGoOn(end, trainings, program, folder);
+  if (goOn !== undefined) output.say(goOn);
   return exitOfEnd(receipt.create.verdict);
 }
 

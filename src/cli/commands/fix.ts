@@ -164,7 +164,7 @@ async function answer(
     return;
   }
   const attention = attentionOf(snapshot);
-  if (attention === undefined) throw new UsageError(nothingToFix(snapshot.workflowId));
+  if (attention === undefined) throw new UsageError(nothingToFix(snapshot, output.canvas.program));
   const isAsked = output.isDrawn && canAsk(io) && attention.nextTryAt === undefined && flags.detach !== true;
   if (isAsked) return;
   for (const line of linesOf(attention)) output.say(line);

@@ -34,6 +34,8 @@ export interface Subject<S extends Followable> {
   leave: (connected: Connected) => Promise<void>;
   /** When it is done. @returns the exit code. */
   finish: (connected: Connected, interrupted: AbortSignal) => Promise<number>;
+  /** After an end without what was wanted: what is left of it, and the command that goes on. */
+  ended?: (connected: Connected, last: S) => Promise<void>;
   /** What it cost so far, in a few words. */
   spentIn: (snapshot: S) => string;
   /** What an answer costs, in a few words. */
@@ -113,6 +115,7 @@ export async function followSubject<S extends Followable>(
         if (attended === 'interrupted') end = Exit.interrupted;
       }
       sayWhy(end, last, subject, comeBack, output);
+      if (last !== undefined && last.status !== 'running') await subject.ended?.(current, last);
       return end;
     }
   } finally {

@@ -6,12 +6,30 @@ import type { Connected } from '../../library/connect.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { notEmpty } from '../arguments.js';
 import { defineCommand, idOrSong, json, wait } from '../command.js';
-import { answerLines, costOf, receiptWords, resultLines, spentWords } from '../draw.js';
+import { attentionOf } from '../correcting.js';
+import {
+  answerLines,
+  costOf,
+  endedWords,
+  receiptWords,
+  resultLines,
+  spentWords,
+  stateWords,
+} from '../draw.js';
 import { Exit, UsageError } from '../exit.js';
 import { exitOf } from '../follow.js';
+import { howToGoOn } from '../goOn.js';
 import { type Io, JSON_VERSION, type Output, recordOf } from '../output.js';
 import { SaveFile } from '../saveFile.js';
-import { asCalled, isRunning, type JsonFlag, pathFrom, sayIfNoWorker, withTraining } from './common.js';
+import {
+  asCalled,
+  folderOf,
+  isRunning,
+  type JsonFlag,
+  pathFrom,
+  sayIfNoWorker,
+  withTraining,
+} from './common.js';
 import { type FollowFlags, followSubject, type Subject } from './follower.js';
 import { followSong, tellSong } from './songs.js';
 
@@ -63,7 +81,7 @@ export const resultCommand = defineCommand<ResultFlags, [string?]>({
   ],
   takesSongs: true,
   run: ({ args: [id], flags, io }) =>
-    withTraining(id, flags, io, tellTraining(flags), undefined, (connected, workflowId, output) =>
+    withTraining(id, flags, io, tellTraining(flags, io), undefined, (connected, workflowId, output) =>
       tellSong(connected, workflowId, output, io, {
         folder: flags.out === undefined ? undefined : pathFrom(flags.out, io),
       }),
@@ -71,9 +89,12 @@ export const resultCommand = defineCommand<ResultFlags, [string?]>({
 });
 
 /** @throws UsageError where something is wanted that only songs have. */
-function tellTraining({ out }: ResultFlags): typeof tellResult {
-  if (out === undefined) return tellResult;
-  return (_, workflowId) => {
+function tellTraining(
+  { out }: ResultFlags,
+  io: Io,
+): (connected: Connected, workflowId: string, output: Output) => Promise<number> {
+  return (connected, workflowId, output) => {
+    if (out === undefined) return tellResult(connected, workflowId, output, io);
     throw new UsageError(`--out is for the clips of a song, and ${workflowId} is a training.`);
   };
 }
@@ -128,10 +149,11 @@ export function followTo(
       sayIfNoWorker(snapshot, now, output);
     },
     finish: async (now) => {
-      const exit = await tellResult(now, workflowId, output, { onlyModelId: true });
+      const exit = await tellResult(now, workflowId, output, io, { onlyModelId: true });
       await afterDone?.(now);
       return exit;
     },
+    ended: (now, last) => sayHowToGoOn(now, last, output, io),
     spentIn: ({ progress, memo }) => spentWords(progress ?? memo),
     costOf,
     answerLines: (attention, snapshot) => answerLines(attention, snapshot, output.canvas),
@@ -143,6 +165,7 @@ export async function tellResult(
   connected: Connected,
   workflowId: string,
   output: Output,
+  io: Io,
   { onlyModelId = false } = {},
 ): Promise<number> {
   const { trainings } = connected;
@@ -158,9 +181,32 @@ export async function tellResult(
     return Exit.done;
   }
   output.json(recordOf(snapshot));
-  output.say(
-    `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${spentWords(snapshot.memo)}.`,
-  );
+  const { program } = output.canvas;
+  const attention = attentionOf(snapshot);
+  const spent = spentWords(snapshot.progress ?? snapshot.memo);
+  if (snapshot.status !== 'running') {
+    output.say(`${workflowId} has ended without a model: ${endedWords(snapshot)} ${spent}.`);
+    await sayHowToGoOn(connected, snapshot, output, io);
+  } else if (attention === undefined) {
+    output.say(
+      `${workflowId} has no model yet: ${stateWords(snapshot)}. ${spent}. To follow it: ${program} watch ${workflowId}`,
+    );
+  } else {
+    const answer = attention.nextTryAt === undefined ? 'To see the answers that apply' : 'To follow it';
+    output.say(
+      `${workflowId} has no model yet: ${attention.message} ${answer}: ${program} watch ${workflowId}`,
+    );
+  }
   sayIfNoWorker(snapshot, connected, output);
   return exitOf(snapshot) ?? Exit.stillRunning;
+}
+
+async function sayHowToGoOn(
+  { trainings }: Connected,
+  ended: Snapshot,
+  output: Output,
+  io: Io,
+): Promise<void> {
+  const goOn = await howToGoOn(ended, trainings, output.canvas.program, folderOf(io));
+  if (goOn !== undefined) output.say(goOn);
 }

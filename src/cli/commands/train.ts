@@ -27,7 +27,7 @@ import {
   requireSomebody,
   requireUsable,
 } from '../consent.js';
-import { spentWords } from '../draw.js';
+import { endedWords, spentWords } from '../draw.js';
 import { Exit, exitOfEnd } from '../exit.js';
 import { type Io, JSON_VERSION, Output, programIn, recordOf } from '../output.js';
 import { readSaveFile, SaveFile } from '../saveFile.js';
@@ -296,15 +296,15 @@ async function tellFound(
     if (flags.like !== undefined) {
       output.say(`To train it once more:\n  ${againCommand(programIn(io.env), argv, flags.again)}`);
     }
-    const told = await tellResult(connected, workflowId, output, { onlyModelId: true });
+    const told = await tellResult(connected, workflowId, output, io, { onlyModelId: true });
     await afterModel(connected, await connected.trainings.result(workflowId), output, flags, io);
     return told;
   }
   const program = programIn(io.env);
-  const { status, memo } = snapshot;
+  const { memo } = snapshot;
   const { sessionId, receipt } = memo;
   output.json(recordOf(snapshot));
-  output.say(`${workflowId} ended before: ${status}. ${spentWords(memo)}.`);
+  output.say(`${workflowId} ended before: ${endedWords(snapshot)} ${spentWords(memo)}.`);
   const again = againCommand(program, argv, flags.again);
   const isAdopting = flags.session !== undefined || flags.adopt !== undefined;
   if (sessionId === undefined || isAdopting) {
