@@ -25,6 +25,7 @@ import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandb
 import { localAddress, type OpenClient, openClient } from '../../src/temporal/connection.js';
 import { taskQueueFor } from '../../src/temporal/identity.js';
 import { type RunningServer, startServer } from '../../src/temporal/server.js';
+import { ownPorts } from '../support/ownPorts.js';
 import { type Break, breakBuild } from './broken.js';
 
 const WORKERS = 2;
@@ -90,10 +91,7 @@ export class World {
     const folder = mkdtempSync(join(tmpdir(), 'tunesmith-chaos-'));
     copyBuild(join(folder, 'build'));
     if (broken !== undefined) breakBuild(join(folder, 'build', 'dist'), broken);
-    // Away from where other servers look for a port: nobody shall take it while this one is down.
-    const port = 11_000 + 2 * (process.pid % 9_000);
-    const ports = { port, uiPort: port + 1 };
-    const server = await startServer({ ...serverOptions(folder, binary), ports });
+    const server = await startServer({ ...serverOptions(folder, binary), ports: await ownPorts() });
     const sandbox = await startSandbox({ speed, seed, profile });
     const audio = await AudioServer.listen();
     const opened = await openClient(localAddress(server.address));

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, inject, it } from 'vitest';
 import { startServer } from '../../src/temporal/server.js';
+import { ownPorts } from '../support/ownPorts.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -110,7 +111,7 @@ it('goes on when server and worker were killed and the server came back on its f
     stateFile: join(folder, 'temporal.db'),
     logFile: join(folder, 'server.log'),
   };
-  const server = await startServer(options);
+  const server = await startServer({ ...options, ports: await ownPorts() });
   rig = await createRig({}, server.address);
   try {
     const release = rig.hold({ name: NAME });

@@ -15,6 +15,7 @@ import { createMountsea } from '../../src/mountsea/client.js';
 import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { createRig, type Rig } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
+import '../support/quietLogger.js';
 import { SCENARIOS } from './scenarios.js';
 
 const folder = new URL('histories/', import.meta.url);

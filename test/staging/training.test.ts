@@ -19,6 +19,7 @@ import { readSettings } from '../../src/temporal/settings.js';
 import type { startWorker as StartWorker } from '../../src/worker.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { runCli } from '../support/cli.js';
+import '../support/quietLogger.js';
 import { S3_SECRET, type S3Server, startS3 } from '../support/s3.js';
 
 const PROXY = fileURLToPath(new URL('../support/reverseProxy.mjs', import.meta.url));

@@ -20,6 +20,7 @@ import { type ProcessId, findByArguments, isRunning } from '../../src/temporal/p
 import { stateFileArguments } from '../../src/temporal/server.js';
 import { findServerBinary } from '../../src/temporal/serverBinary.js';
 import { type Settings, keyFingerprint, readSettings } from '../../src/temporal/settings.js';
+import { ownPorts } from '../support/ownPorts.js';
 import { waitUntil } from '../support/waitUntil.js';
 import {
   type Program,
@@ -45,6 +46,22 @@ afterAll(() => {
 afterEach(async () => {
   await Promise.all(homes.splice(0).map((home) => home.end()));
 });
+
+/** A home that had its server on ports that no other test takes while that is down. */
+async function benchOnOwnPorts(extra: NodeJS.ProcessEnv = {}): Promise<Bench> {
+  const own = bench(extra);
+  const ended = {
+    format: 1,
+    phase: 'ended',
+    mode: 'background',
+    node: { pid: 4_194_304, startedAt: 'long ago' },
+    ports: await ownPorts(),
+    tunesmithVersion: '0.0.1',
+    progress: [],
+  };
+  writeFileSync(homePaths(own.home).lock, JSON.stringify(ended));
+  return own;
+}
 
 interface Bench extends TestHome {
   settings: Settings;
@@ -148,7 +165,7 @@ describe('ensureBackground', () => {
   });
 
   it('ends the old server after kill -9 of its node process; one server has the file and trainings survive', async () => {
-    const { ensure, home } = bench();
+    const { ensure, home } = await benchOnOwnPorts();
     const first = await ensure();
     await startTraining(first.address, 'survivor');
     const oldServer = serverOf(home);
@@ -213,7 +230,7 @@ describe('ensureBackground', () => {
   });
 
   it('comes up beside a stranger on its old port', async () => {
-    const { ensure, settings } = bench();
+    const { ensure, settings } = await benchOnOwnPorts();
     const first = await ensure();
     await stopBackground(settings);
     const stranger = createServer();
@@ -304,7 +321,7 @@ describe('the background process', () => {
   });
 
   it('ends with an error when its server or its worker dies', async () => {
-    const { ensure, home } = bench();
+    const { ensure, home } = await benchOnOwnPorts();
     const { pid } = await ensure();
     process.kill(serverOf(home).pid, 'SIGKILL');
     await waitUntil('it ends', () => recordOf(home).phase === 'ended');

@@ -27,6 +27,7 @@ import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { keyFingerprint, readSettings } from '../../src/temporal/settings.js';
 import { createWork } from '../../src/worker.js';
 import { startServer } from '../support/http.js';
+import '../support/quietLogger.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { startSong } from '../support/songs.js';
 import { waitUntil } from '../support/waitUntil.js';
