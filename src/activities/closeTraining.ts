@@ -2,14 +2,16 @@
  * Activity side: tells the account workflow that a training has ended, with the ledger rows of its time, and gets back
  * which of them are its own.
  */
-import { CLOSE_TRAINING_UPDATE, type ClosedTraining, type CloseTraining } from '../contract/account.js';
+import {
+  type Asker,
+  CLOSE_TRAINING_UPDATE,
+  type ClosedTraining,
+  type CloseTraining,
+} from '../contract/account.js';
 import { asker, updateAccount } from './accountClient.js';
 import type { ActivityDependencies } from './dependencies.js';
 
-export type CloseTrainingInput = Omit<CloseTraining, 'workflowId' | 'runId'> & {
-  /** Of the training, where another workflow asks for it. Default: the asking one. */
-  workflowId?: string;
-};
+export type CloseTrainingInput = Omit<CloseTraining, keyof Asker>;
 
 export function createCloseTraining({ accountWorkflowId }: ActivityDependencies) {
   return function closeTraining(input: CloseTrainingInput): Promise<ClosedTraining> {

@@ -10,6 +10,7 @@ import {
   type ClaimAnswer,
   type ClaimSession,
   type ChargeTiming,
+  type OwnedSession,
 } from '../contract/account.js';
 import type { Affinity } from '../contract/affinity.js';
 import { ActivityFailureType } from '../contract/failures.js';
@@ -34,16 +35,11 @@ export interface PrepareSessionInput {
   replaces?: string;
 }
 
-export interface PreparedSession extends Affinity {
-  sessionId: string;
-  /** The run that claimed it first. */
-  firstRunId: string;
-  /** It is that of an earlier training, which never sent a create in it. */
-  isUnsent?: true;
+export interface PreparedSession extends Affinity, OwnedSession {
   /** The last trainings of this API, newest last, ms. */
   trainingsMs: number[];
   /** The last uploads, newest last, ms. */
-  uploadsMs?: number[];
+  uploadsMs: number[];
   charges: ChargeTiming;
   /** Dearest upload that the ledger of this key has shown, credits. */
   uploadCredits?: number;
@@ -64,15 +60,12 @@ export function createPrepareSession({ mountsea, affinity, accountWorkflowId }: 
     const known = {
       ...own,
       trainingsMs,
-      ...(uploadsMs === undefined ? {} : { uploadsMs }),
+      uploadsMs,
       charges,
       ...(uploadCredits === undefined ? {} : { uploadCredits }),
     };
     const owned = facts.session;
-    if (owned !== undefined && owned.sessionId !== input.replaces) {
-      const { sessionId, firstRunId, isUnsent } = owned;
-      return { ...known, sessionId, firstRunId, ...(isUnsent === undefined ? {} : { isUnsent }) };
-    }
+    if (owned !== undefined && owned.sessionId !== input.replaces) return { ...known, ...owned };
     const begun =
       (input.replaces === undefined ? await forgottenSession(who.workflowId) : undefined) ?? input.adopt;
     const claim = await claimSession(accountWorkflowId, {
@@ -102,20 +95,14 @@ async function forgottenSession(workflowId: string): Promise<string | undefined>
 }
 
 /** @throws a final failure where a training that still runs owns the session. */
-async function claimSession(
-  accountWorkflowId: string,
-  claim: ClaimSession,
-): Promise<Pick<PreparedSession, 'sessionId' | 'firstRunId' | 'isUnsent'>> {
+async function claimSession(accountWorkflowId: string, claim: ClaimSession): Promise<OwnedSession> {
   const ask = (more: Partial<ClaimSession>): Promise<ClaimAnswer> =>
     updateAccount(accountWorkflowId, CLAIM_SESSION_UPDATE, { ...claim, ...more });
   let answer = await ask({});
   if (answer.kind === 'refused' && (await hasEnded(answer.owner))) {
     answer = await ask({ takeOverFrom: answer.owner });
   }
-  if (answer.kind === 'owned') {
-    const { sessionId, firstRunId, isUnsent } = answer;
-    return { sessionId, firstRunId, ...(isUnsent === undefined ? {} : { isUnsent }) };
-  }
+  if (answer.kind === 'owned') return answer.session;
   throw ApplicationFailure.nonRetryable(
     `Session ${claim.sessionId} belongs to the training ${answer.owner}, which still runs. Nothing was sent.`,
     ActivityFailureType.SessionTaken,

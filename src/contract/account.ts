@@ -29,16 +29,18 @@ export interface ClaimSession extends Asker {
   isNew?: true;
 }
 
+/** The session of a training, as it is told of it. */
+export interface OwnedSession {
+  sessionId: string;
+  /** The run that claimed it. Another run of the same training is a reset one. */
+  firstRunId: string;
+  /** It was taken over from a training that it was opened for and that never sent a create. */
+  isUnsent?: true;
+}
+
 export type ClaimAnswer =
-  | {
-      kind: 'owned';
-      /** The session of this training: the one asked for, or the one that it owns already. */
-      sessionId: string;
-      /** The run that claimed it. Another run of the same training is a reset one. */
-      firstRunId: string;
-      /** It was taken over from a training that it was opened for and that never sent a create. */
-      isUnsent?: true;
-    }
+  /** The one asked for, or the one that the training owns already. */
+  | { kind: 'owned'; session: OwnedSession }
   /** Somebody else's. */
   | { kind: 'refused'; owner: string };
 
@@ -159,7 +161,7 @@ export interface DoubtfulCreate {
   /** As it was reported. */
   sentBy?: number;
   /** Where it was to be sent. */
-  sessionId?: string;
+  sessionId: string;
   /** The run that may say that it had no effect, besides the one that it was granted to. */
   runId?: string;
 }
@@ -176,12 +178,7 @@ export interface AccountQuestion {
 /** What the account workflow knows of use to one training. */
 export interface AccountFacts {
   /** The session that the asking training owns. */
-  session?: {
-    sessionId: string;
-    firstRunId: string;
-    /** As the answer to its claim told. */
-    isUnsent?: true;
-  };
+  session?: OwnedSession;
   /** Those of the sessions asked for that another training has by now. */
   taken?: string[];
   /** Of the asking training's key. */
@@ -194,8 +191,8 @@ export interface AccountFacts {
   sessions?: SessionsTiming;
   /** The last trainings, newest last, ms. */
   trainingsMs: number[];
-  /** The last uploads, newest last, ms; absent where none was seen. */
-  uploadsMs?: number[];
+  /** The last uploads, newest last, ms. */
+  uploadsMs: number[];
   /** Dearest upload seen in the ledger of this key, credits. */
   uploadCredits?: number;
 }
@@ -231,4 +228,5 @@ export const NO_FACTS: AccountFacts = {
   isComplete: true,
   charges: { areEarly: false },
   trainingsMs: [],
+  uploadsMs: [],
 };

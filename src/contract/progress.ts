@@ -95,7 +95,7 @@ export interface TrainingFacts {
   phaseSince: string;
   sessionId?: string;
   receipt: Receipt;
-  /** What its uploads count as while the receipt does not know; absent for trainings of an older version. */
+  /** What its uploads count as while the receipt does not know; absent where only its record is left. */
   uploadPrice?: UploadPrice;
   attention?: Attention;
   /** The oldest one; absent while Mountsea answers. */

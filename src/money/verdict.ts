@@ -412,7 +412,7 @@ function judgeUnexplained(
     doubts.some(({ sentAt, sentBy }) => sentAt - skewMs <= row.at && row.at <= sentBy + afterMs);
   const doubtful = account.inDoubt
     // What the training before sent in this session is what is asked about.
-    .filter((doubt) => doubt.workflowId !== workflowId && (doubt.sessionId ?? '') !== sessionId)
+    .filter((doubt) => doubt.workflowId !== workflowId && doubt.sessionId !== sessionId)
     .map(({ sentAt, sentBy = sentAt }): Explainer => ({
       from: sentAt - skewMs,
       to: sentBy + graceMs + bookingMs + skewMs,

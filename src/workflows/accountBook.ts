@@ -12,6 +12,7 @@ import type {
   ClosedTraining,
   CloseTraining,
   DoubtfulCreate,
+  OwnedSession,
   ReportSend,
   RequestSend,
   SendAnswer,
@@ -21,13 +22,9 @@ import type { CreateRow } from '../contract/money.js';
 import { type Explainer, fits, matchRows } from '../money/ledger.js';
 
 /** A training that owns a session. */
-interface Owner {
-  sessionId: string;
-  firstRunId: string;
+interface Owner extends OwnedSession {
   /** No create was sent in its session before it was the owner. */
   isFirst?: true;
-  /** It took the session over, and no create had been sent in it. */
-  isUnsent?: true;
   /** Which run was granted each decision to spend. */
   grants: Record<string, Grant>;
   isClosed: boolean;
@@ -74,9 +71,9 @@ export interface AccountState {
   /** The last trainings, newest last, ms. */
   trainingsMs: number[];
   /** The last uploads, newest last, ms. */
-  uploadsMs?: number[];
+  uploadsMs: number[];
   /** How the last sessions showed their creates, newest last. */
-  sessions?: SessionTiming[];
+  sessions: SessionTiming[];
 }
 
 /** Sizes that keep the state under a few hundred kB. */
@@ -91,7 +88,7 @@ const TELLING_SESSIONS = 3;
 const SETTLED_RUN = '';
 
 export function emptyAccount(): AccountState {
-  return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [] };
+  return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [], uploadsMs: [], sessions: [] };
 }
 
 export class AccountBook {
@@ -108,7 +105,7 @@ export class AccountBook {
     if (own !== undefined && own.sessionId !== replaces) {
       own.touchedAt = now;
       own.isClosed = false;
-      return { kind: 'owned', sessionId: own.sessionId, firstRunId: own.firstRunId, ...unsentOf(own) };
+      return { kind: 'owned', session: toldOf(own) };
     }
     const other = this.#ownerOf(sessionId, workflowId);
     const before = other === undefined ? undefined : this.state.owners[other];
@@ -131,7 +128,7 @@ export class AccountBook {
     };
     this.state.owners[workflowId] = owner;
     this.#forgetOwners();
-    return { kind: 'owned', sessionId, firstRunId: runId, ...unsentOf(owner) };
+    return { kind: 'owned', session: toldOf(owner) };
   }
 
   requestSend(request: RequestSend, now: number): SendAnswer {
@@ -261,9 +258,9 @@ export class AccountBook {
       owner.touchedAt = now;
       if (trainingMs !== undefined) this.state.trainingsMs.push(trainingMs);
       this.state.trainingsMs.splice(0, this.state.trainingsMs.length - DURATIONS_KEPT);
-      this.state.uploadsMs = [...(this.state.uploadsMs ?? []), ...uploadsMs].slice(-DURATIONS_KEPT);
+      this.state.uploadsMs = [...this.state.uploadsMs, ...uploadsMs].slice(-DURATIONS_KEPT);
       if (session !== undefined && isTelling(session, own.at(-1), end)) {
-        this.state.sessions = [...(this.state.sessions ?? []), session].slice(-DURATIONS_KEPT);
+        this.state.sessions = [...this.state.sessions, session].slice(-DURATIONS_KEPT);
       }
     }
     if (uploadCredits !== undefined) key.uploadCredits = Math.max(key.uploadCredits ?? 0, uploadCredits);
@@ -311,15 +308,7 @@ export class AccountBook {
       ...(key?.longestChargeMs === undefined ? {} : { longestMs: key.longestChargeMs }),
     };
     return {
-      ...(owner === undefined
-        ? {}
-        : {
-            session: {
-              sessionId: owner.sessionId,
-              firstRunId: owner.firstRunId,
-              ...unsentOf(owner),
-            },
-          }),
+      ...(owner === undefined ? {} : { session: toldOf(owner) }),
       ...(taken.length === 0 ? {} : { taken }),
       accepted: (key?.accepted ?? []).filter(
         // Its training may go on, or have failed a moment ago, though it was sent long before.
@@ -329,7 +318,7 @@ export class AccountBook {
       inDoubt: this.#openCreates(keyFingerprint, since),
       isComplete: since > (key?.forgottenBefore ?? this.#unknownBefore(Infinity)),
       charges,
-      ...(sessions === undefined
+      ...(sessions.length === 0
         ? {}
         : {
             sessions: {
@@ -338,7 +327,7 @@ export class AccountBook {
             },
           }),
       trainingsMs: this.state.trainingsMs,
-      ...(this.state.uploadsMs === undefined ? {} : { uploadsMs: this.state.uploadsMs }),
+      uploadsMs: this.state.uploadsMs,
       ...(key?.uploadCredits === undefined ? {} : { uploadCredits: key.uploadCredits }),
     };
   }
@@ -504,6 +493,6 @@ function isTelling(
   return create !== undefined && endSeenAt !== undefined && 2 * silentMs >= endSeenAt - create.acceptedAt;
 }
 
-function unsentOf({ isUnsent }: Owner): { isUnsent?: true } {
-  return isUnsent === undefined ? {} : { isUnsent };
+function toldOf({ sessionId, firstRunId, isUnsent }: Owner): OwnedSession {
+  return { sessionId, firstRunId, ...(isUnsent === undefined ? {} : { isUnsent }) };
 }

@@ -29,13 +29,7 @@ export async function openSession(run: Run, parking: Parking, replaces?: string)
   const isAdopted = adopted !== undefined && replaces === undefined;
   const summary = isAdopted ? `adopt session ${adopted.sessionId}` : 'open a session';
   try {
-    const {
-      trainingsMs,
-      uploadsMs = [],
-      charges,
-      uploadCredits,
-      ...session
-    } = await parking.mending(() =>
+    const { trainingsMs, uploadsMs, charges, uploadCredits, ...session } = await parking.mending(() =>
       run.activities.prepareSession(summary, {
         origin,
         ...(isAdopted ? { adopt: adopted.sessionId } : {}),

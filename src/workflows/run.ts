@@ -4,7 +4,7 @@
  */
 import { workflowInfo } from '@temporalio/workflow';
 import type { Affinity } from '../contract/affinity.js';
-import type { ChargeTiming } from '../contract/account.js';
+import type { ChargeTiming, OwnedSession } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import type { TrainingFailureDetails } from '../contract/failures.js';
 import { TRAINING_MEMO } from '../contract/messages.js';
@@ -39,13 +39,7 @@ import { spentSentence } from './sentences.js';
 const MEMO_LABEL = 200;
 
 /** The session that every call uses. */
-export interface OpenSession extends Affinity {
-  sessionId: string;
-  /** The run that claimed it; another run of this training is a reset one. */
-  firstRunId: string;
-  /** It is that of an earlier training, which never sent a create in it. */
-  isUnsent?: true;
-}
+export interface OpenSession extends Affinity, OwnedSession {}
 
 /** What trainings of this API taught, as known at the start. */
 export interface Experience {

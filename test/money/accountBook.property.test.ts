@@ -370,10 +370,10 @@ describe('a session', () => {
           const owned = Object.values(book.state.owners).map((one) => one.sessionId);
           expect(new Set(owned).size).toBe(owned.length);
           if (answer.kind === 'owned')
-            expect(book.state.owners[workflowId]?.sessionId).toBe(answer.sessionId);
+            expect(book.state.owners[workflowId]?.sessionId).toBe(answer.session.sessionId);
           else expect(answer.owner).toBe(owner);
           if (before !== undefined && claim.replaces === undefined) {
-            expect(answer).toMatchObject({ kind: 'owned', sessionId: before });
+            expect(answer).toMatchObject({ kind: 'owned', session: { sessionId: before } });
           }
           if (owner !== undefined && owner !== workflowId && owner !== takeOverFrom) {
             expect(book.state.owners[owner]?.sessionId).toBe(sessionId);

@@ -175,6 +175,7 @@ function accountAt(history: History, now: number): AccountFacts {
   const known = others.map((other, index) => ({ ...other, workflowId: `other-${index}` }));
   const common = ({ workflowId, sentAt }: { workflowId: string; sentAt: number }) => ({
     workflowId,
+    sessionId: workflowId,
     keyFingerprint: 'key',
     decision: 'first',
     sentAt,
@@ -183,11 +184,7 @@ function accountAt(history: History, now: number): AccountFacts {
   return {
     accepted: known
       .filter((other) => other.outcome === 'accepted' && isDone(other))
-      .map((other) => ({
-        ...common(other),
-        sessionId: other.workflowId,
-        acceptedAt: other.sentAt + other.answerMs,
-      })),
+      .map((other) => ({ ...common(other), acceptedAt: other.sentAt + other.answerMs })),
     inDoubt: known
       .filter((other) => other.sentAt <= now && !(other.outcome === 'accepted' && isDone(other)))
       .map(common),
@@ -198,6 +195,7 @@ function accountAt(history: History, now: number): AccountFacts {
     },
     ...(isExperienced ? { sessions: { areTelling: during === 'live', longestSilentMs: 0 } } : {}),
     trainingsMs: [],
+    uploadsMs: [],
   };
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ChargeTiming } from '../../src/contract/account.js';
+import { type ChargeTiming, NO_FACTS } from '../../src/contract/account.js';
 import type { LedgerLook } from '../../src/contract/money.js';
 import { type CreateQuestion, type CreateVerdict, graceEnd, judgeCreate } from '../../src/money/verdict.js';
 import {
@@ -291,8 +291,8 @@ describe('"not accepted" needs every one of its proofs', () => {
     expect(judge({ account: { ...account, sessions: silent } })).not.toBe('not-accepted');
     const slow = { areTelling: true, longestSilentMs: 7 * MINUTE };
     expect(judge({ account: { ...account, sessions: slow } })).toBe('wait');
-    const { accepted, inDoubt, isComplete, charges, trainingsMs } = account;
-    const untaught = { accepted, inDoubt, isComplete, charges, trainingsMs };
+    const { accepted, inDoubt, isComplete, charges, trainingsMs, uploadsMs } = account;
+    const untaught = { accepted, inDoubt, isComplete, charges, trainingsMs, uploadsMs };
     expect(judge({ account: untaught })).not.toBe('not-accepted');
   });
 
@@ -341,13 +341,7 @@ it('the grace counts from the last of several sends', () => {
         const sentBy = SENT_AT + second * SECOND;
         return { decision: String(index), sentAt: sentBy - SECOND, sentBy };
       });
-      const account = {
-        accepted: [],
-        inDoubt: [],
-        isComplete: true,
-        charges: { areEarly: true },
-        trainingsMs: [],
-      };
+      const account = { ...NO_FACTS, charges: { areEarly: true } };
       const end = graceEnd({ doubts, account, times: TIMES });
       for (const { sentBy } of doubts) expect(end - sentBy).toBeGreaterThanOrEqual(15 * MINUTE);
     }),

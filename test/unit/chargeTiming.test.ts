@@ -97,9 +97,9 @@ it('the key that was not used for longest is forgotten first', () => {
 
 it('the account remembers what the last uploads took, once for each training', () => {
   const book = bookOf();
-  const uploadsOf = (): number[] | undefined =>
+  const uploadsOf = (): number[] =>
     book.facts({ workflowId: 'two', keyFingerprint: KEY, since: 0 }).uploadsMs;
-  expect(uploadsOf()).toBeUndefined();
+  expect(uploadsOf()).toEqual([]);
   book.claim({ workflowId: 'one', runId: 'run', sessionId: 'of one' }, SENT_AT);
   close(book, SENT_AT, { uploadsMs: [9_000, 12_000] });
   close(book, SENT_AT, { uploadsMs: [9_000, 12_000] });
