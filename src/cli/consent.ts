@@ -18,7 +18,7 @@ import {
 import type { Finding, Look } from '../preflight/findings.js';
 import type { Settings } from '../temporal/settings.js';
 import { ask, canAsk } from './ask.js';
-import { checkLines, findingLines, planLines, priceWords } from './drawPlan.js';
+import { about, checkLines, findingLines, planLines, priceWords } from './drawPlan.js';
 import { InterruptedError, UsageError } from './exit.js';
 import { type Io, JSON_VERSION, type Output } from './output.js';
 import type { JsonRecord } from './schema.js';
@@ -82,7 +82,7 @@ export async function requireConsent(
   }
   for (const line of planLines(plan, output.canvas, FILES_SHOWN)) output.say(line);
   const doubts = plan.findings.some(({ level }) => level === 'warning') ? ' all the same' : '';
-  const question = `Train "${input.name}"${doubts} for ${plan.price.basis === 'assumption' ? 'about ' : ''}${plan.price.total} credits?`;
+  const question = `Train "${input.name}"${doubts} for ${about(plan.price)}${plan.price.total} credits?`;
   if (!(await isYes(question, io))) throw new UsageError('Nothing was started; nothing is spent.');
 }
 

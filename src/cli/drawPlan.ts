@@ -115,14 +115,13 @@ export function findingLines(findings: readonly Finding[], canvas: Canvas): stri
 }
 
 function summaryOf({ hash, price, balance, sameFiles }: Plan, canvas: Canvas): string[] {
-  const about = price.basis === 'assumption' && price.uploads > 0 ? 'about ' : '';
   const rows = [
     ['Price', priceWords(price)],
     [
       'Balance',
       'unknown' in balance
         ? `unknown (${printable(balance.unknown)})`
-        : `${balance.before} credits, ${about}${balance.after} afterwards`,
+        : `${balance.before} credits, ${about(price)}${balance.after} afterwards`,
     ],
     ...sameFiles.map(({ name, workflowId, modelId }) => [
       'Same files',
@@ -133,23 +132,23 @@ function summaryOf({ hash, price, balance, sameFiles }: Plan, canvas: Canvas): s
   return ['', ...rows.flatMap(([title = '', text = '']) => wrapped(text, padded(title, 12), canvas.width))];
 }
 
-/** e.g. `8 uploads at 5 (an assumption) and create at 100: about 140 credits`. */
-export function priceWords({
-  uploads,
-  uploadCredits,
-  basis,
-  createCredits,
-  songCredits,
-  total,
-}: Price): string {
+/** What an assumption is part of is an estimate. */
+export function about({ basis, uploads, songCredits }: Price): string {
+  return (basis === 'assumption' && uploads > 0) || songCredits !== undefined ? 'about ' : '';
+}
+
+/** e.g. `8 uploads at 5 (an assumption) and create at 100: about 140 credits, up to 220 where uploads fail and are repeated`. */
+export function priceWords(price: Price): string {
+  const { uploads, uploadCredits, basis, createCredits, songCredits, total, most } = price;
   const create = `create at ${createCredits}`;
   const rest =
     songCredits === undefined ? ` and ${create}` : `, ${create} and a song at about ${songCredits}`;
-  if (uploads === 0) return `no upload${songCredits === undefined ? ',' : ''}${rest}: ${total} credits`;
-  const [from, about] =
-    basis === 'ledger' ? ['the dearest seen', ''] : ['an assumption; --upload-credits', 'about '];
+  const sum = `${about(price)}${total} credits`;
+  if (uploads === 0) return `no upload${songCredits === undefined ? ',' : ''}${rest}: ${sum}`;
+  const from = basis === 'ledger' ? 'the dearest seen' : 'an assumption; --upload-credits';
   const count = uploads === 1 ? '1 upload' : `${uploads} uploads`;
-  return `${count} at ${uploadCredits} (${from})${rest}: ${about}${total} credits`;
+  const repeated = most > total ? `, up to ${most} where uploads fail and are repeated` : '';
+  return `${count} at ${uploadCredits} (${from})${rest}: ${sum}${repeated}`;
 }
 
 function lengthOf({ look }: PlannedFile): string {

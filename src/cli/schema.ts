@@ -414,7 +414,8 @@ const plan = z
       basis: z.enum(['ledger', 'assumption']),
       createCredits: credits,
       songCredits: z.exactOptional(credits).meta({ description: 'Of the song of `--try`.' }),
-      total: credits,
+      total: credits.meta({ description: 'Where every upload succeeds at its first try.' }),
+      most: credits.meta({ description: 'Where every upload needs all of its tries.' }),
     }),
     balance: z.union([
       z.strictObject({ before: credits, after: credits }),

@@ -50,7 +50,10 @@ export interface Price {
   createCredits: number;
   /** Of the song that is ordered with it; as others saw it, since Mountsea does not say. */
   songCredits?: number;
+  /** Where every upload succeeds at its first try. */
   total: number;
+  /** Where every upload needs all of its tries, which no one asks about again; a limit that was set holds. */
+  most: number;
 }
 
 export type Balance = { before: number; after: number } | { unknown: string };
@@ -212,13 +215,16 @@ function priceOf(input: Planned, seen: number | undefined): Price {
   const uploads = filesToUpload(input).length;
   const uploadCredits = seen ?? input.uploadCredits ?? TRAINING_DEFAULTS.uploadCredits;
   const song = input.song === undefined ? undefined : songPrice(input.song.credits);
+  const { tries, maxCredits = Infinity } = { ...TRAINING_DEFAULTS, ...input };
+  const rest = CREATE_CREDITS + (song ?? 0);
   return {
     uploads,
     uploadCredits,
     basis: seen === undefined ? 'assumption' : 'ledger',
     createCredits: CREATE_CREDITS,
     ...(song === undefined ? {} : { songCredits: song }),
-    total: uploads * uploadCredits + CREATE_CREDITS + (song ?? 0),
+    total: uploads * uploadCredits + rest,
+    most: Math.min(uploads * tries * uploadCredits + rest, maxCredits),
   };
 }
 

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
-import { planLines } from '../../src/cli/drawPlan.js';
+import { planLines, priceWords } from '../../src/cli/drawPlan.js';
 import { cutMiddle, padded, wrapped } from '../../src/cli/text.js';
 import type { TrainCustomModelInput } from '../../src/contract/training.js';
 import { filesToUpload, planOf } from '../../src/library/plan.js';
@@ -63,7 +63,9 @@ describe('the table of a plan', () => {
     expect(text).not.toContain('\u001b');
     expect(text).toMatch(/mp3 +3:20 +5\.2 MB +ok/);
     expect(text).toMatch(/mp3 +MPEG 1 Layer 3 +44\.1 kHz +2 +unknown +5\.2 MB +ok/);
-    expect(text).toContain('8 uploads at 5 (the dearest seen) and create at 100: 140 credits');
+    expect(text).toContain(
+      '8 uploads at 5 (the dearest seen) and create at 100: 140 credits, up to 220 where uploads',
+    );
     expect(text).toContain('1000 credits, 860 afterwards');
   });
 
@@ -79,6 +81,33 @@ describe('the table of a plan', () => {
     expect(lines.length).toBeLessThan(40);
     expect(lines.join('\n')).toMatch(/70 .* a web page\nand 99 that are fine/);
     expect(lines.join('\n')).toContain('  - File 70: it gives a web page');
+  });
+});
+
+describe('the price of a plan', () => {
+  const song = { request: { model: 'x', prompt: 'la' } } as unknown as TrainCustomModelInput['song'];
+  const urls = Array.from({ length: 6 }, (_, index) => ({ url: `https://x/${index}`, label: `${index}` }));
+  const wordsOf = (more: Partial<TrainCustomModelInput>, uploadCredits?: number): string => {
+    const input = { name: 'x', origin: 'https://x', sources: urls, ...more };
+    const account = uploadCredits === undefined ? { unknown: 'why' } : { balance: 1, uploadCredits };
+    return priceWords(planOf(input, [], account, []).price);
+  };
+  const clips = urls.map((_, index) => ({ clipId: `c${index}`, file: index + 1, source: 'x' }));
+
+  it('says what may come on top without another question: each file has its tries', () => {
+    expect(wordsOf({}, 5)).toMatch(/: 130 credits, up to 190 where uploads fail and are repeated$/);
+    expect(wordsOf({ maxCredits: 150 }, 5)).toMatch(/: 130 credits, up to 150 where/);
+    expect(wordsOf({ maxCredits: 130 }, 5)).toMatch(/: 130 credits$/);
+    expect(wordsOf({ session: { sessionId: 's', clips } }, 5)).toBe(
+      'no upload, and create at 100: 100 credits',
+    );
+  });
+
+  it('is called an estimate where a part of it is one', () => {
+    expect(wordsOf({})).toMatch(/: about 130 credits,/);
+    expect(wordsOf({ song } as Partial<TrainCustomModelInput>, 5)).toMatch(
+      /song at about 40: about 170 credits,/,
+    );
   });
 });
 
