@@ -22,13 +22,12 @@ import {
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
-import { changesTo } from './corrections.js';
+import { doubtMessage, doubtPark, refusalPark, refutedPark, tooManyPark, unsentPark } from './createParks.js';
 import { isUnsent, type ProvenFailure, sent } from './failures.js';
-import { evidenceOf, type Parked, type Parking, type ParkRequest } from './parking.js';
+import { evidenceOf, type Parked, type Parking } from './parking.js';
 import { now, optional, REQUEST_TIMEOUT_MS } from './execution.js';
 import { Patience } from './patience.js';
 import type { Run } from './run.js';
-import { minuteOf, NEW_SESSION, spentSentence } from './sentences.js';
 import { judgementTimes, reconcileGapAfter } from './schedule.js';
 
 /** From the decision of the workflow to the last moment at which a byte may be written. */
@@ -135,12 +134,7 @@ export class Creates {
             order += '+';
             break;
           }
-          const correction = await this.#parking.park({
-            kind: 'create-rejected',
-            message: `Create was sent once more by itself and is proved to have had no effect again. ${spentSentence(run)}`,
-            evidence: [outcome.why],
-            options: ['retry', 'rename', 'newSession'],
-          });
+          const correction = await this.#parking.park(refutedPark(run, outcome.why));
           if (correction !== undefined) return { kind: 'corrected', correction };
           break;
         }
@@ -644,56 +638,3 @@ export class Creates {
 }
 
 const NO_STATUS: SessionStatus = { word: '', models: [] };
-
-function unsentPark(run: Run, tries: number, why: string): ParkRequest {
-  return {
-    kind: 'create-rejected',
-    message: `Create could not be sent ${tries} times in a row, and nothing of it left: ${why}. ${spentSentence(run)}`,
-    evidence: [why],
-    options: ['retry'],
-  };
-}
-
-function refusalPark(run: Run, failure: ProvenFailure): ParkRequest {
-  if (failure.type === ActivityFailureType.AccountLimit) {
-    return {
-      kind: 'account-limit',
-      message: `The account of this session has all the models it may have. ${spentSentence(run)} ${NEW_SESSION}`,
-      evidence: evidenceOf(failure),
-      options: ['retry', 'newSession'],
-    };
-  }
-  return {
-    kind: 'create-rejected',
-    message: `Mountsea refuses the create request. ${spentSentence(run)} ${NEW_SESSION}`,
-    evidence: evidenceOf(failure),
-    options: ['retry', ...changesTo(run)],
-  };
-}
-
-/** Nothing of the request is wrong; what a person wants changed all the same is done before it is sent. */
-function tooManyPark(run: Run, failure: ProvenFailure, why: string): ParkRequest {
-  return {
-    kind: 'create-rejected',
-    message: `Mountsea takes no create for now. ${why} ${spentSentence(run)} ${NEW_SESSION}`,
-    evidence: evidenceOf(failure),
-    options: ['retry', ...changesTo(run)],
-  };
-}
-
-function doubtPark(run: Run, why: string): ParkRequest {
-  return {
-    kind: 'charge-unknown',
-    message: doubtMessage(run, why, undefined),
-    evidence: ['nothing was asked yet'],
-    options: ['keepWaiting', 'resendCreate', 'newSession'],
-  };
-}
-
-function doubtMessage(run: Run, why: string, end: number | undefined): string {
-  const rest =
-    end === undefined
-      ? 'The witnesses do not tell; it is looked after ever more rarely, and a person may decide.'
-      : `The session, the ledger and the balance are asked; if none is seen by ${minuteOf(end)}, that is judged.`;
-  return `${why} It is not sent again without proof. ${spentSentence(run)} ${rest} ${NEW_SESSION}`;
-}
