@@ -3,7 +3,7 @@
  * `--if-stale` does nothing when dist/ is newer than every source, so that `npm run tunesmith` starts at once.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -49,3 +49,5 @@ const { code } = await bundleWorkflowCode({
   }),
 });
 writeFileSync(bundlePath, code);
+// `npm link` does this once; a build after it would take the right away again.
+chmodSync(join(dist, 'client.js'), 0o755);

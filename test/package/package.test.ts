@@ -4,7 +4,16 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -160,6 +169,10 @@ describe('the package', () => {
     // The types of the Temporal SDK have faults of their own.
     const ours = stdout.split('\n').filter((line) => /^([^/]+\.mjs|node_modules\/tunesmith\/)/.test(line));
     expect(ours).toEqual([]);
+  });
+
+  it('has a command that can be run as it was built, since a linked one is not made so again', () => {
+    expect(statSync(join(ROOT, 'dist', 'client.js')).mode & 0o111).toBe(0o111);
   });
 
   it('has a command that says its version', async () => {
