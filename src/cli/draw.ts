@@ -304,7 +304,7 @@ export const LISTED_NAME = 24;
 
 /**
  * A table of trainings, one a line under a heading. Where the terminal is too narrow for its models each is below its
- * training, since ids are there to be copied.
+ * training, since ids are there to be copied; where it is too narrow for that, when each was started goes.
  */
 export function listLines(trainings: Snapshot[], width: number): string[] {
   if (trainings.length === 0) return ['No trainings yet.'];
@@ -322,7 +322,11 @@ export function listLines(trainings: Snapshot[], width: number): string[] {
     rows.map((row, index) => [...row, index === 0 ? 'MODEL' : (models[index - 1] ?? '')]),
   );
   if (whole.every((line) => widthOf(line) <= width)) return whole;
-  return columns(rows).flatMap((line, index) => {
+  const short = columns(rows);
+  const fitting = short.every((line) => widthOf(line) <= width)
+    ? short
+    : columns(rows.map((row) => row.slice(0, -1)));
+  return fitting.flatMap((line, index) => {
     const model = models[index - 1] ?? '';
     return model === '' ? [line] : [line, `  ${model}`];
   });

@@ -390,6 +390,12 @@ describe('the list', () => {
     expect(listLines([plain, trained], 200)[2]?.endsWith(`  ${modelId}`)).toBe(true);
   });
 
+  it('leaves out when a training was started before it breaks a line', () => {
+    const lines = listLines([{ ...snapshotOf([]), workflowId: `train-${'x'.repeat(40)}` }], 80);
+    expect(lines[0]).toMatch(/^ID +NAME +STATE$/);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
   it('is empty without a heading', () => {
     expect(listLines([], 80)).toEqual(['No trainings yet.']);
   });
