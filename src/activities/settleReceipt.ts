@@ -24,7 +24,7 @@ import {
   settleDoubts,
 } from '../money/receipt.js';
 import { provenRefund, refundsOf, refundSince } from '../money/refund.js';
-import { type JudgementTimes, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
+import { type JudgementTimes, knownAt, ledgerSince, shownOfSend, UNKNOWN_TASK } from '../money/verdict.js';
 import { askAccount, updateAccount } from './accountClient.js';
 import { requireOrigin } from './affinity.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -36,6 +36,8 @@ export interface SettleReceiptInput extends JudgementTimes {
   record: TrainingRecord;
   /** What the last look for it showed; absent where this is the first one. */
   lastLook?: RowsSeen;
+  /** When it was asked for, ms since 1970: the clock of the worker may be ahead. */
+  now: number;
 }
 
 /** Which create rows one look at the ledger showed. Only those that were booked in the time of the open creates. */
@@ -57,6 +59,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
   return async function settleReceipt({
     record,
     lastLook,
+    now,
     ...times
   }: SettleReceiptInput): Promise<SettledReceipt> {
     const { origin, keyFingerprint, workflowId } = record;
@@ -80,11 +83,12 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     const mayBeRefunded = doubtful === undefined && record.modelId === undefined;
     const since = (mayBeRefunded ? refundSince : ledgerSince)(Date.parse(first.sentAt), times);
     const { balanceBefore: anchor } = doubtful ?? first;
-    const { ledger } = await lookAtLedger(mountsea, affinity(), cancellationSignal(), {
+    const seen = await lookAtLedger(mountsea, affinity(), cancellationSignal(), {
       affinity: key,
       since,
       ...(anchor === undefined ? {} : { anchor }),
     });
+    const { ledger } = knownAt(now, { at: now, ...seen });
     if (ledger === undefined) return { receipt: receiptNow() };
     const look = { at: ledger.at, ledger };
     const facts = (): Promise<AccountFacts> =>

@@ -12,6 +12,8 @@ export const ACCOUNT_QUERY = 'account';
 
 /** The decision to spend that starting a training is; others are named by the id of the attention that allowed them. */
 export const FIRST_DECISION = 'first';
+/** In its place: the create that a session begun elsewhere may have seen before it was adopted. */
+export const ADOPTED_DECISION = 'adopted';
 
 /** Which execution asks. */
 export interface Asker {
@@ -132,6 +134,17 @@ export interface CloseTraining extends Asker {
 export interface ClosedTraining {
   /** What each accepted create of this training was charged, where the ledger proves it, by decision; `id` where only one row fits. */
   rows: Record<string, { id?: string; amount: number }>;
+  /** What any run of this training has sent, but for what is known to have had no effect or to be given back; oldest first. */
+  sends: {
+    decision: string;
+    sessionId: string;
+    /** Not before its grant, ms since 1970. */
+    sentAt: number;
+    /** False: nobody knows. */
+    isAccepted: boolean;
+    /** What create answered with, where it is not the session. */
+    taskId?: string;
+  }[];
 }
 
 /** A create that was accepted. */

@@ -2,6 +2,7 @@
  * Pure: lays the create rows of a ledger beside the creates that trainings sent. What is not unique is listed and never
  * assigned: a row names no training. Also the words in which a worker is asked for the ledger.
  */
+import { ADOPTED_DECISION } from '../contract/account.js';
 import type { CreateRow } from '../contract/money.js';
 import type { TrainingRecord } from '../contract/record.js';
 import type { CreateAttempt, Receipt } from '../contract/training.js';
@@ -107,7 +108,7 @@ export function attemptsOf(
   return receipt.create.attempts.filter(mayHaveRow).map((attempt) => {
     const { decision, sentAt, rowId, provisional } = attempt;
     // The create of an adopted session was sent at some time between its opening and the adoption.
-    const sentBy = decision === ADOPTED ? Date.parse(training.startedAt) : Date.parse(sentAt);
+    const sentBy = decision === ADOPTED_DECISION ? Date.parse(training.startedAt) : Date.parse(sentAt);
     return {
       ...auditedCreate(training, attempt),
       ...(rowId === undefined ? {} : { rowId }),
@@ -140,9 +141,6 @@ export function auditedCreate(
     ...(credits === undefined ? {} : { credits }),
   };
 }
-
-/** Decision of the create that an adopted session may have seen elsewhere. */
-const ADOPTED = 'adopted';
 
 /** One that was refused has none; one that was given back has one for the charge and one for the refund. */
 function mayHaveRow({ verdict, refundRowId }: CreateAttempt): boolean {
@@ -189,8 +187,8 @@ export function audit(
 /** A session that was adopted has the create of the training that it was adopted from: that is one create, not two. */
 function withoutEchoes(attempts: readonly AuditedAttempt[]): AuditedAttempt[] {
   const isEcho = ({ decision, sessionId }: AuditedAttempt): boolean =>
-    decision === ADOPTED &&
-    attempts.some((other) => other.decision !== ADOPTED && other.sessionId === sessionId);
+    decision === ADOPTED_DECISION &&
+    attempts.some((other) => other.decision !== ADOPTED_DECISION && other.sessionId === sessionId);
   return attempts.filter((attempt) => !isEcho(attempt));
 }
 

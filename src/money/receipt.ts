@@ -156,7 +156,7 @@ export function mostSpent({ create, uploads }: Receipt, prices: Prices): number 
 }
 
 /** Puts into attempts what the ledger proves. Changes them. */
-export function applyClosed(attempts: CreateAttempt[], { rows }: ClosedTraining): void {
+export function applyClosed(attempts: CreateAttempt[], { rows }: Pick<ClosedTraining, 'rows'>): void {
   for (const attempt of attempts) {
     const row = rows[attempt.decision];
     if (row !== undefined && attempt.verdict === 'charged') {

@@ -7,6 +7,16 @@ import type { AcceptedCreate, AccountFacts } from '../contract/account.js';
 import type { CreateRow, LedgerLook, SessionStatus, Witnesses } from '../contract/money.js';
 import { type Explainer, matchRows, spareRows } from './ledger.js';
 
+/** What is known at a time was seen no later: the clock of the worker that looked may be ahead, and no grace ends by that. */
+export function knownAt<L extends Pick<Witnesses, 'at' | 'ledger'>>(now: number, look: L): L {
+  const { at, ledger } = look;
+  return {
+    ...look,
+    at: Math.min(at, now),
+    ...(ledger === undefined ? {} : { ledger: { ...ledger, at: Math.min(ledger.at, now) } }),
+  };
+}
+
 /** A create request that may have been accepted. */
 export interface Doubt {
   decision: string;

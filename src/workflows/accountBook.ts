@@ -2,21 +2,22 @@
  * Workflow sandbox, pure: the rules of the account workflow. Its state is plain JSON of bounded size: it is the input of
  * the next run. What is forgotten here is still in the records (`contract/record.ts`).
  */
-import type {
-  AcceptedCreate,
-  AccountFacts,
-  AccountQuestion,
-  ChargeTiming,
-  ClaimAnswer,
-  ClaimSession,
-  ClosedTraining,
-  CloseTraining,
-  DoubtfulCreate,
-  OwnedSession,
-  ReportSend,
-  RequestSend,
-  SendAnswer,
-  SessionTiming,
+import {
+  type AcceptedCreate,
+  type AccountFacts,
+  type AccountQuestion,
+  ADOPTED_DECISION,
+  type ChargeTiming,
+  type ClaimAnswer,
+  type ClaimSession,
+  type ClosedTraining,
+  type CloseTraining,
+  type DoubtfulCreate,
+  type OwnedSession,
+  type ReportSend,
+  type RequestSend,
+  type SendAnswer,
+  type SessionTiming,
 } from '../contract/account.js';
 import type { CreateRow } from '../contract/money.js';
 import { type Explainer, fits, matchRows } from '../money/ledger.js';
@@ -207,7 +208,11 @@ export class AccountBook {
       case 'accepted': {
         const known = key.accepted.find(isSame);
         const acceptedAt = known?.acceptedAt ?? now;
-        if (known === undefined) {
+        // Two creates where there was one would explain a row too many: that of a create in doubt.
+        const isEcho =
+          decision === ADOPTED_DECISION &&
+          key.accepted.some((create) => create.sessionId === sessionId && create.workflowId !== workflowId);
+        if (known === undefined && !isEcho) {
           key.accepted.push({
             workflowId,
             // A training may have given up the session that this create belongs to.
@@ -275,7 +280,7 @@ export class AccountBook {
 
     const explainers = key.accepted.map((create) => ({ create, ...bookingOf(create, end, now) }));
     const doubts = this.#openCreates(keyFingerprint).map((create) => doubtfulBookingOf(create, end));
-    const closed: ClosedTraining = { rows: {} };
+    const closed: ClosedTraining = { rows: {}, sends: sendsOf(owner, own) };
     for (const explainer of explainers.filter(({ create }) => create.workflowId === workflowId)) {
       const { decision } = explainer.create;
       const isNeeded =
@@ -444,6 +449,28 @@ export class AccountBook {
 function forgetOldest(key: KeyState, creates: { sentAt: number }[]): void {
   // They are told of in another order than they were sent in.
   key.forgottenBefore = Math.max(key.forgottenBefore, creates.shift()?.sentAt ?? 0);
+}
+
+/** @param own creates of the training that were accepted, also in a session that it has no more. */
+function sendsOf(owner: Owner | undefined, own: readonly AcceptedCreate[]): ClosedTraining['sends'] {
+  const open = Object.entries(owner?.grants ?? {})
+    .filter(([decision, grant]) => isOpen(grant) && !own.some((create) => create.decision === decision))
+    .map(([decision, { sessionId, grantedAt }]) => ({
+      decision,
+      sessionId,
+      sentAt: grantedAt,
+      isAccepted: false,
+    }));
+  const accepted = own
+    .filter(({ refundRowId }) => refundRowId === undefined)
+    .map(({ decision, sessionId, sentAt, taskId }) => ({
+      decision,
+      sessionId,
+      sentAt,
+      isAccepted: true,
+      ...(taskId === undefined ? {} : { taskId }),
+    }));
+  return [...open, ...accepted].sort((a, b) => a.sentAt - b.sentAt);
 }
 
 /** Nobody has told what became of its send. */

@@ -4,12 +4,12 @@
  */
 import { ActivityFailure, CancellationScope } from '@temporalio/workflow';
 import type { TaskOutcome } from '../activities/checkTasks.js';
-import type { SeenRow, SessionTiming } from '../contract/account.js';
+import type { ClosedTraining, SeenRow, SessionTiming } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { TrainingFailureType, ActivityFailureType } from '../contract/failures.js';
 import type { LedgerLook } from '../contract/money.js';
 import type { CreateAttempt } from '../contract/training.js';
-import { applyClosed } from '../money/receipt.js';
+import { applyClosed, charge } from '../money/receipt.js';
 import { refundsOf } from '../money/refund.js';
 import { isWordOfCreate } from '../money/verdict.js';
 import { provenFailure } from './failures.js';
@@ -17,6 +17,7 @@ import type { Parking } from './parking.js';
 import { optional } from './execution.js';
 import type { Run } from './run.js';
 import { judgementTimes } from './schedule.js';
+import { spentSentence } from './sentences.js';
 
 /**
  * Opens the session, adopts the one of the input, or takes the one that an earlier run of this training owns.
@@ -122,12 +123,14 @@ export class ChargeWatch {
     const startedAt = Date.parse(run.startedAt);
     const ledger = await this.#read(startedAt - skewMs, startedAt);
     if (ledger === undefined) return;
+    // The clock of the worker that looked may be behind: then what was seen after the end would have been there before.
+    const at = Date.now();
     const before = this.#look;
-    this.#look = ledger;
+    this.#look = { ...ledger, at };
     for (const row of ledger.creates) {
       if (this.#rows.has(row.id)) continue;
       const unseen = before === undefined ? {} : { unseenAt: before.at };
-      this.#rows.set(row.id, { ...row, seenAt: ledger.at, ...unseen });
+      this.#rows.set(row.id, { ...row, seenAt: at, ...unseen });
     }
   }
 
@@ -157,6 +160,31 @@ export class ChargeWatch {
     }
   }
 
+  /** A run that was reset to before a send, and has ended before it asked for leave to send, was told of none. */
+  #addSends({ sends }: ClosedTraining): void {
+    const run = this.#run;
+    const unknown = sends.filter(({ decision }) => !run.attempts.some((one) => one.decision === decision));
+    if (unknown.length === 0) return;
+    const proof = ['another run of this training has sent it (a reset)'];
+    for (const { decision, sessionId, sentAt, isAccepted, taskId } of unknown) {
+      const attempt: CreateAttempt = {
+        decision,
+        sessionId,
+        sentAt: new Date(sentAt).toISOString(),
+        verdict: 'unknown',
+        evidence: proof,
+        ...optional('taskId', taskId),
+      };
+      if (isAccepted) charge(attempt, [...proof, 'it was accepted']);
+      run.attempts.push(attempt);
+      run.sends += 1;
+    }
+    run.attempts.sort((a, b) => Date.parse(a.sentAt) - Date.parse(b.sentAt));
+    run.tell(
+      'Another run of this training had sent create (a reset): the receipt has it. ' + spentSentence(run),
+    );
+  }
+
   /**
    * The training has ended: tells the account workflow what was seen, and puts into the receipt what it makes of it.
    *
@@ -182,6 +210,7 @@ export class ChargeWatch {
       skewMs,
       bookingMs,
     });
+    this.#addSends(closed);
     applyClosed(run.attempts, closed);
     // Rows name no task: they are told to be ours only where there are exactly as many as calls.
     if (count > 0 && count === run.uploads.calls) run.uploads.credits = total;

@@ -6,7 +6,7 @@
 import { CancellationScope, CancelledFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WitnessesRead } from '../activities/readWitnesses.js';
 import type { SendGrant } from '../activities/sendGate.js';
-import type { ReportSend } from '../contract/account.js';
+import { ADOPTED_DECISION, type ReportSend } from '../contract/account.js';
 import type { Correction } from '../contract/correction.js';
 import { ActivityFailureType, TrainingFailureType } from '../contract/failures.js';
 import type { SessionStatus, Witnesses } from '../contract/money.js';
@@ -19,6 +19,7 @@ import {
   hasNoTrace,
   isUnderCreate,
   judgeCreate,
+  knownAt,
   ledgerSince,
 } from '../money/verdict.js';
 import { keepRecord } from './bookkeeping.js';
@@ -72,7 +73,6 @@ interface Inquiry {
 
 /** How far back an adopted session may have been opened where nobody knows; the ledger gives 90 days. */
 const LONGEST_SESSION_MS = 80 * 24 * 3_600_000;
-const ADOPTED = 'adopted';
 
 /** The creates of one training. */
 export class Creates {
@@ -158,14 +158,14 @@ export class Creates {
     const at = Date.now();
     const opened = openedAt === undefined ? Number.NaN : Date.parse(openedAt);
     const sentAt = Number.isNaN(opened) ? at - LONGEST_SESSION_MS : opened;
-    this.#doubts = [{ decision: ADOPTED, sentAt, sentBy: at }];
+    this.#doubts = [{ decision: ADOPTED_DECISION, sentAt, sentBy: at }];
     if (run.session.isUnsent === true && (await this.#isUntouched(sentAt))) {
       run.tell('The training that it was opened for never sent create, and nothing shows one.');
       this.#doubts = [];
       return 'none';
     }
-    this.#attempt(ADOPTED, sentAt);
-    await this.#report(ADOPTED, sentAt, 'in-doubt', { sentBy: at });
+    this.#attempt(ADOPTED_DECISION, sentAt);
+    await this.#report(ADOPTED_DECISION, sentAt, 'in-doubt', { sentBy: at });
     const inquiry = this.#inquire(
       'This session was begun elsewhere, and its create may have been sent there.',
     );
@@ -315,9 +315,11 @@ export class Creates {
     const { origin, keyFingerprint, runId } = grant;
     if (isUnderCreate(baseline.status)) {
       const shown = `before the send the session showed "${baseline.status.word}" already`;
-      if (this.#doubts.length > 0) return this.#landed(decision, baseline.at, baseline.status, shown);
-      this.#attempt(decision, baseline.at);
-      await this.#report(decision, baseline.at, 'accepted');
+      // By the clock of the grant: another run knows by it that this one was told of its send.
+      const at = Date.now();
+      if (this.#doubts.length > 0) return this.#landed(decision, at, baseline.status, shown);
+      this.#attempt(decision, at);
+      await this.#report(decision, at, 'accepted');
       this.#accepted(decision, [shown]);
       return { kind: 'accepted' };
     }
@@ -474,7 +476,7 @@ export class Creates {
     const run = this.#run;
     const { parked, why } = inquiry;
     const { attention } = parked;
-    let isHandedOver = false;
+    let isOpen = true;
     try {
       for (;;) {
         const read = await this.#parking.unlessAnswered(parked, () =>
@@ -505,6 +507,11 @@ export class Creates {
         const verdict = judgeCreate({ ...question, ...optional('lateSince', inquiry.lateSince) });
         attention.evidence = verdict.evidence;
         for (const { decision } of this.#doubts) this.#explain(decision, verdict.evidence);
+        if (verdict.kind === 'accepted' || verdict.kind === 'not-accepted') {
+          // It is no question any more: an answer that came while the verdict is told would be taken, and not obeyed.
+          isOpen = false;
+          this.#parking.close(parked);
+        }
         if (verdict.kind === 'accepted') {
           const { decision: known, taskId, rowId } = verdict;
           const accepted =
@@ -523,7 +530,7 @@ export class Creates {
         parked.triesAgain(isClose ? Date.now() + gap : undefined);
         run.show();
         if (!isClose && until === 'told') {
-          isHandedOver = true;
+          isOpen = false;
           return { kind: 'silent', inquiry };
         }
         const correction = await this.#parking.answerWithin(parked, gap, 'ask again what became of create');
@@ -533,7 +540,7 @@ export class Creates {
         parked.answer = undefined;
       }
     } finally {
-      if (!isHandedOver) this.#parking.close(parked);
+      if (isOpen) this.#parking.close(parked);
     }
   }
 
@@ -562,10 +569,10 @@ export class Creates {
     this.#run.show();
   }
 
-  #read(summary: string, anchor?: number, withAccount = false): Promise<WitnessesRead> {
+  async #read(summary: string, anchor?: number, withAccount = false): Promise<WitnessesRead> {
     const run = this.#run;
     const sentAt = this.#doubts[0]?.sentAt ?? Date.now();
-    return this.#parking.mending(() =>
+    const { look, account } = await this.#parking.mending(() =>
       run.activities.readWitnesses(summary, {
         affinity: run.affinity,
         sessionId: run.session.sessionId,
@@ -578,6 +585,7 @@ export class Creates {
         withAccount,
       }),
     );
+    return { look: knownAt(Date.now(), look), account };
   }
 
   async #report(
@@ -619,7 +627,7 @@ export class Creates {
       run.attempts.find((one) => one.decision === decision) ?? this.#attempt(decision, Date.now());
     charge(attempt, proof);
     // Of a session begun elsewhere nobody knows since when it trains.
-    run.acceptedAt = decision === ADOPTED ? undefined : (acceptedAt ?? now());
+    run.acceptedAt = decision === ADOPTED_DECISION ? undefined : (acceptedAt ?? now());
     run.isAcceptedByRow = false;
     run.show();
   }

@@ -43,18 +43,20 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
   const { settleReceipt, lookForEnd } = proxyActivities<Activities>(
     activityProfiles(scale, { timeoutMs: 60_000, heartbeatMs: 20_000 }).witnesses,
   );
-  let record: TrainingRecord | undefined;
+  let record = input.record;
   let taken = 0;
   // A training that was terminated may have told its memo more than the account workflow.
   let isTold = false;
-  const take = (next: TrainingRecord): void => {
+  const take = (told: TrainingRecord): void => {
+    // A training that is reset, and then cancelled, knows nothing of the model that it has made.
+    const modelId = told.modelId ?? record?.modelId;
+    const next = modelId === undefined ? told : { ...told, modelId };
     record = next;
     taken += 1;
     isTold = false;
     upsertMemo({ [RECORD_MEMO]: next });
   };
   setHandler(defineSignal<[TrainingRecord]>(RECORD_SIGNAL), take);
-  record ??= input.record;
   // The server carries the memo of the first start over to the next run, not the newest one.
   if (record !== undefined && workflowInfo().continuedFromExecutionRunId !== undefined) {
     upsertMemo({ [RECORD_MEMO]: record });
@@ -72,6 +74,7 @@ export async function trainingRecord(input: RecordInput): Promise<never> {
           settled = await settleReceipt({
             record,
             ...(lastLook === undefined ? {} : { lastLook }),
+            now: Date.now(),
             ...judgementTimes({ ms }),
           });
         } catch (error) {

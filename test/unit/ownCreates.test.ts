@@ -3,6 +3,7 @@
  * over, asks after a create that is known there.
  */
 import { describe, expect, it } from 'vitest';
+import { ADOPTED_DECISION } from '../../src/contract/account.js';
 import type { CreateRow, LedgerLook } from '../../src/contract/money.js';
 import { type CreateQuestion, type Doubt, judgeCreate, UNKNOWN_TASK } from '../../src/money/verdict.js';
 import { AccountBook, emptyAccount } from '../../src/workflows/accountBook.js';
@@ -75,5 +76,32 @@ describe('a run that is reset to after its create, of which the run before it le
 
   it('leaves no doubt at the account workflow, where its create is known to be accepted', () => {
     expect(accept().facts({ ...WHO, since: 0 }).inDoubt).toEqual([]);
+  });
+});
+
+describe('a create of a session that another training has taken over', () => {
+  it('is one create for everybody, so that it does not explain the row of another one in doubt', () => {
+    const book = experienced();
+    const first = { workflowId: 'cancelled', sessionId: 'taken over', keyFingerprint: KEY };
+    book.claim({ ...first, runId: 'run' }, SENT_AT - 9 * MINUTE);
+    grant(book, first, 'run', SENT_AT - 8 * MINUTE);
+    const sentAt = SENT_AT - 8 * MINUTE;
+    book.reportSend({ ...first, runId: 'run', decision: 'first', sentAt, outcome: 'accepted' }, sentAt);
+    const next = { ...first, workflowId: 'next', runId: 'run' };
+    book.claim({ ...next, takeOverFrom: 'cancelled' }, SENT_AT - 5 * MINUTE);
+    const adopted = { ...next, decision: ADOPTED_DECISION, sentAt: SENT_AT - 9 * MINUTE };
+    book.reportSend({ ...adopted, outcome: 'in-doubt' }, SENT_AT - 5 * MINUTE);
+    book.reportSend({ ...adopted, outcome: 'accepted' }, SENT_AT - 4 * MINUTE);
+    grant(book, WHO, 'run');
+    const told = { ...WHO, runId: 'run', decision: 'first', sentAt: SENT_AT };
+    book.reportSend({ ...told, outcome: 'in-doubt' }, SENT_AT + SECOND);
+    const { kind } = judgeCreate(
+      questionOf(book, [
+        { id: 'of the first', at: sentAt + SECOND, amount: 100 },
+        { id: 'ours', at: SENT_AT + SECOND, amount: 100 },
+      ]),
+    );
+    expect(kind).not.toBe('not-accepted');
+    expect(book.facts({ ...WHO, since: 0 }).inDoubt.map(({ workflowId }) => workflowId)).toEqual(['mine']);
   });
 });

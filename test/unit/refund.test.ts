@@ -251,5 +251,5 @@ it('comes after its training was closed, and the books of the next one do not ta
     },
     SENT_AT + 3 * MINUTE,
   );
-  expect(closed).toEqual({ rows: { first: { id: 'charge of ours', amount: 100 } } });
+  expect(closed).toMatchObject({ rows: { first: { id: 'charge of ours', amount: 100 } } });
 });

@@ -840,3 +840,151 @@ describe('the record of a training that is terminated', () => {
     expect(receipt.create.evidence.join()).toContain('session');
   });
 });
+
+/** A worker for a rig of its own, with a test in front of its activities. */
+async function workedOn(
+  own: Rig,
+  inFront: (activities: Activities) => Partial<Activities>,
+  story: () => Promise<void>,
+): Promise<void> {
+  const { activities, work, close } = await workHere(own);
+  try {
+    const worker = await work({
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
+      activities: { ...activities, ...inFront(activities) },
+    });
+    await worker.runUntil(story);
+  } finally {
+    await close();
+    await own.close();
+  }
+}
+
+describe('a worker whose clock is ahead of all others', () => {
+  it.concurrent('does not end the grace of a create in doubt before its time', async () => {
+    const own = await createRig();
+    const aheadMs = 3_600_000;
+    await workedOn(
+      own,
+      ({ readWitnesses }) => ({
+        readWitnesses: async (input) => {
+          const { look, account } = await readWitnesses(input);
+          const ledger = look.ledger && { ...look.ledger, at: look.ledger.at + aheadMs };
+          const ahead = { ...look, at: look.at + aheadMs, ...(ledger === undefined ? {} : { ledger }) };
+          return { look: ahead, account };
+        },
+      }),
+      async () => {
+        const name = 'read by a clock ahead';
+        await own.learn();
+        own.sandbox.addFaults([onCreateOf(name, { kind: 'late', afterMs: 300_000 })]);
+        const { sessionId, receipt } = await (await own.train({ name })).handle.result();
+        const { sessions } = own.sandbox.report();
+        expect(sessions.find((session) => session.sessionId === sessionId)?.creates).toBe(1);
+        expect(receipt.create).toMatchObject({ verdict: 'charged', sends: 1 });
+      },
+    );
+  });
+});
+
+describe('a worker whose clock is behind all others', () => {
+  it.concurrent('does not make a charge that is booked at the end look early', async () => {
+    const own = await createRig({ profile: { chargeAt: 'completion' } });
+    await workedOn(
+      own,
+      ({ readLedger }) => ({
+        readLedger: async (input) => {
+          const { ledger, ...more } = await readLedger(input);
+          return ledger === undefined ? more : { ...more, ledger: { ...ledger, at: ledger.at - 60_000 } };
+        },
+      }),
+      async () => {
+        const { receipt } = await (await own.train({ name: 'read by a clock behind' })).handle.result();
+        expect(receipt.create.provisional).toBeUndefined();
+        const { charges } = await own.client.workflow
+          .getHandle(accountWorkflowIdFor(own.sandbox.url))
+          .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
+            workflowId: 'another',
+            keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
+            since: 0,
+          });
+        expect(charges.areEarly).toBe(false);
+      },
+    );
+  });
+});
+
+describe('a person who gives up while it is told that create had no effect', () => {
+  it.concurrent('is not told that this is done while create is sent again', async () => {
+    const own = await createRig();
+    const begun = deferred();
+    const released = deferred();
+    const name = 'given up too late';
+    await workedOn(
+      own,
+      ({ reportSend }) => ({
+        reportSend: async (input) => {
+          if (input.outcome === 'not-accepted') {
+            begun.resolve();
+            await released.promise;
+          }
+          return reportSend(input);
+        },
+      }),
+      async () => {
+        await own.learn();
+        own.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
+        const training = await own.train({ name });
+        const { id: attentionId } = await parked(training, 'charge-unknown');
+        await begun.promise;
+        const given = await training.correct({ attentionId, action: 'giveUp' }).catch(() => undefined);
+        released.resolve();
+        expect(given).toBeUndefined();
+        const { receipt } = await training.handle.result();
+        expect(receipt.create).toMatchObject({ verdict: 'charged', sends: 2 });
+      },
+    );
+  });
+});
+
+describe('a finished training that is reset by mistake, and cancelled', () => {
+  it.concurrent('keeps its model in the registry, and its receipt what create was charged', async () => {
+    const own = await createRig();
+    try {
+      const worker = await own.startWorker();
+      const training = await own.train({ name: 'reset by mistake' });
+      const { modelId } = await training.handle.result();
+      const { all } = await sendsOf(training);
+      const prepared = all.find(({ activityTaskCompletedEventAttributes: task }) => Boolean(task));
+      const boundary = all.find(
+        ({ eventId, workflowTaskCompletedEventAttributes: task }) =>
+          Boolean(task) && Number(eventId) > Number(prepared?.eventId),
+      );
+      await worker.kill();
+      await own.client.workflowService.resetWorkflowExecution({
+        namespace: 'default',
+        workflowExecution: {
+          workflowId: training.handle.workflowId,
+          runId: (await training.handle.describe()).runId,
+        },
+        reason: 'a test',
+        workflowTaskFinishEventId: boundary?.eventId ?? null,
+        requestId: randomUUID(),
+      });
+      const again = own.client.workflow.getHandle(training.handle.workflowId);
+      await again.cancel();
+      await own.startWorker();
+      await expect(again.result()).rejects.toThrow();
+      const { receipt } = await training.memo();
+      expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+      const record = await waitUntil('its record is closed', async () => {
+        const now = await training.record();
+        return now?.end === 'cancelled' && now;
+      });
+      expect(record.receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
+      expect(record.modelId).toBe(modelId);
+    } finally {
+      await own.close();
+    }
+  });
+});
