@@ -129,14 +129,15 @@ const BASES: Record<UploadPrice['basis'], string> = {
 
 /**
  * What uploads cost, to stand behind their number: `: 40 credits` where the ledger says so, ` (about 40 credits, assumed
- * price)` where it does not yet. Empty where nothing can be said.
+ * price)` where it does not yet, and that it is unknown where no price is known either.
  */
 export function uploadCredits(
   { calls, credits }: Receipt['uploads'],
   price: UploadPrice | undefined,
 ): string {
   if (credits !== 'unknown') return `: ${credits} credits`;
-  return calls === 0 ? '' : aboutUploads(calls, price);
+  if (calls === 0) return '';
+  return price === undefined ? ' (credits unknown)' : aboutUploads(calls, price);
 }
 
 /** What a number of uploads would cost, to stand behind a sentence: ` (about 5 credits, assumed price)`, or nothing. */

@@ -435,12 +435,13 @@ describe('what was spent', () => {
     expect(price('assumption')).toBe('create: not charged · 8 uploads (about 40 credits, assumed price)');
     expect(price('said')).toMatch(/\(about 40 credits, at the price of --upload-credits\)$/);
     expect(price('ledger')).toMatch(/\(about 40 credits, at the dearest price seen\)$/);
+    // Never silent, which would read as nothing.
+    expect(receiptWords(receipt)).toMatch(/8 uploads \(credits unknown\)$/);
     // Known is known, and of nothing nothing is said.
     expect(receiptWords({ ...receipt, uploads }, { credits: 9, basis: 'assumption' })).toMatch(
       /8 uploads: 40 credits$/,
     );
     expect(receiptWords(emptyReceipt(), { credits: 5, basis: 'assumption' })).toMatch(/0 uploads$/);
-    expect(receiptWords(receipt)).toMatch(/8 uploads$/);
     const shown = snapshotOf([file(1)], { receipt, uploadPrice: { credits: 5, basis: 'assumption' } });
     expect(picture(shown, NOW, canvas(80)).join('\n')).toContain('(about 40 credits, assumed price)');
     expect(statusLine(shown, NOW)).toContain('(about 40 credits, assumed price)');
