@@ -56,17 +56,10 @@ export interface CreateQuestion {
 
 export type CreateVerdict =
   /**
-   * `isByRow`: only the ledger says so, and it names no session. `decision`: which send it was, and `taskId` what that was
-   * answered with, where the account workflow knows.
+   * `isByRow`: only the ledger says so, and it names no session. `known`: which send it was, where the account workflow
+   * knows; it may be one of another run.
    */
-  | {
-      kind: 'accepted';
-      evidence: string[];
-      rowId?: string;
-      isByRow?: true;
-      decision?: string;
-      taskId?: string;
-    }
+  | { kind: 'accepted'; evidence: string[]; rowId?: string; isByRow?: true; known?: AcceptedCreate }
   | { kind: 'not-accepted'; evidence: string[] }
   /** The witnesses will not tell: a person decides. */
   | { kind: 'cannot-tell'; evidence: string[] }
@@ -103,16 +96,8 @@ export function judgeCreate(question: CreateQuestion): CreateVerdict {
   const { doubts, look, times } = question;
   const first = doubts[0];
   if (first === undefined) return { kind: 'cannot-tell', evidence: ['no send is in doubt'] };
-  const known = knownAsAccepted(doubts, question);
-  if (known !== undefined) {
-    const { decision, taskId } = known;
-    return {
-      kind: 'accepted',
-      evidence: [KNOWN_AS_ACCEPTED],
-      decision,
-      ...(taskId === undefined ? {} : { taskId }),
-    };
-  }
+  const known = knownAsAccepted(doubts, question) ?? sentLater(question);
+  if (known !== undefined) return { kind: 'accepted', evidence: [KNOWN_AS_ACCEPTED], known };
   const shown = shownBySession(look.status, first.baseline?.status) ?? shownWithoutBaseline(question, first);
   if (shown !== undefined) return { kind: 'accepted', evidence: [shown] };
   const elsewhere = acceptedElsewhere(question, first);
@@ -163,6 +148,19 @@ export function knownAsAccepted(
   return account.accepted.find(
     (create) =>
       create.workflowId === workflowId && sends.some(({ decision }) => decision === create.decision),
+  );
+}
+
+/** What another run of this training (a reset) has sent since: the session shows that, and nothing of what is in doubt. */
+function sentLater({
+  doubts,
+  account,
+  workflowId,
+  sessionId,
+}: Pick<CreateQuestion, 'doubts' | 'account' | 'workflowId' | 'sessionId'>): AcceptedCreate | undefined {
+  const newest = Math.max(...doubts.map(({ sentAt }) => sentAt));
+  return account.accepted.find(
+    (create) => create.workflowId === workflowId && create.sessionId === sessionId && create.sentAt > newest,
   );
 }
 

@@ -367,7 +367,7 @@ export class Creates {
   }
 
   /** Another run of this training (a reset) had the answer: what the session showed says nothing of that task. */
-  #takeTask(taskId: string, decision: string | undefined): void {
+  #takeTask(taskId: string, decision: string): void {
     const run = this.#run;
     run.createTaskId = taskId;
     this.before = undefined;
@@ -513,12 +513,11 @@ export class Creates {
           this.#parking.close(parked);
         }
         if (verdict.kind === 'accepted') {
-          const { decision: known, taskId, rowId } = verdict;
-          const accepted =
-            this.#doubts.find(({ decision }) => decision === known) ?? acceptedDoubt(question, rowId);
+          const { known, rowId } = verdict;
+          const accepted = known ?? acceptedDoubt(question, rowId);
           const outcome = await this.#resolvedAsAccepted(accepted, verdict.evidence);
           run.isAcceptedByRow = verdict.isByRow === true;
-          if (taskId !== undefined) this.#takeTask(taskId, known);
+          if (known?.taskId !== undefined) this.#takeTask(known.taskId, known.decision);
           return outcome;
         }
         if (verdict.kind === 'not-accepted') return await this.#resolvedAsRefuted(verdict.evidence);
@@ -545,10 +544,16 @@ export class Creates {
   }
 
   /** With several in doubt only one is known to have been accepted; what the others cost is asked of the ledger later. */
-  async #resolvedAsAccepted(accepted: Doubt | undefined, evidence: string[]): Promise<Outcome> {
+  async #resolvedAsAccepted(
+    accepted: Pick<Doubt, 'decision' | 'sentAt'> | undefined,
+    evidence: string[],
+  ): Promise<Outcome> {
+    const { attempts } = this.#run;
     if (accepted !== undefined) {
-      await this.#report(accepted.decision, accepted.sentAt, 'accepted');
-      this.#accepted(accepted.decision, evidence);
+      const { decision, sentAt } = accepted;
+      await this.#report(decision, sentAt, 'accepted');
+      if (!attempts.some((attempt) => attempt.decision === decision)) this.#attempt(decision, sentAt);
+      this.#accepted(decision, evidence);
     }
     this.#settle();
     return { kind: 'accepted' };

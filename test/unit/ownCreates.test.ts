@@ -69,8 +69,22 @@ describe('a run that is reset to after its create, of which the run before it le
   it('takes the row of that create for no proof that it had no effect', () => {
     expect(judgeCreate(questionOf(accept(), [row]))).toMatchObject({
       kind: 'accepted',
-      decision: 'first',
-      taskId: 'task',
+      known: { decision: 'first', taskId: 'task' },
+    });
+  });
+
+  it('takes what its session shows for the later send that the run before it made, and knows to be accepted', () => {
+    const book = experienced();
+    grant(book, WHO, 'old run');
+    const told = { ...WHO, runId: 'old run', decision: 'first', sentAt: SENT_AT };
+    book.reportSend({ ...told, outcome: 'in-doubt' }, SENT_AT + SECOND);
+    const later = SENT_AT + 20 * MINUTE;
+    book.reportSend({ ...told, decision: 'of a person', sentAt: later, outcome: 'accepted' }, later);
+    const { look, ...question } = questionOf(book, [{ ...row, at: later }]);
+    const status = { word: 'running', createdAt: new Date(later).toISOString(), models: [] };
+    expect(judgeCreate({ ...question, look: { ...look, status } })).toMatchObject({
+      kind: 'accepted',
+      known: { decision: 'of a person', sentAt: later },
     });
   });
 
