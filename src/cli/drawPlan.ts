@@ -81,6 +81,7 @@ function tableOf({ files, findings }: Plan, canvas: Canvas, fileLimit: number): 
       })
       .join(GAP)
       .trimEnd();
+  if (shown.length === 0 && folded.length > 0) return [`${folded.length} files, all of them fine`];
   const lines = [
     paint.dim(line(used.map(({ title }) => title))),
     ...shown.map((file, index) =>

@@ -81,6 +81,8 @@ describe('the table of a plan', () => {
     expect(lines.length).toBeLessThan(40);
     expect(lines.join('\n')).toMatch(/70 .* a web page\nand 99 that are fine/);
     expect(lines.join('\n')).toContain('  - File 70: it gives a web page');
+    // No heading over nothing.
+    expect(made(100)[0]).toBe('100 files, all of them fine');
   });
 });
 
