@@ -135,6 +135,8 @@ async function connectOwn(settings: Settings, options: ConnectOptions): Promise<
     throw new UnreachableError(`${messageOf(error)}${spent}`);
   }
   if (background === undefined) return undefined;
+  // Another command may have been faster: then its environment counts, and not ours.
+  if (purpose === 'train' && !background.startedNow) requireStartable(settings, options, background);
   const mismatch = describeMismatch(background, settings);
   if (mismatch !== undefined) {
     if (purpose === 'train') throw new WorkerMismatchError(`${mismatch} Nothing was started.`);

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Affinity } from '../contract/affinity.js';
 import { localAddress, openClient } from './connection.js';
 import { homePaths, lastLines, makePrivateFolder, openLog, textSince } from './files.js';
-import { noteUse } from './followers.js';
+import { hasFollowers, noteUse } from './followers.js';
 import { type LockRecord, claimOnce, leftServers, lockHolder, readLock, takeLock } from './lock.js';
 import {
   type ProcessId,
@@ -88,6 +88,11 @@ export async function findBackground({ home }: Pick<Settings, 'home'>): Promise<
 /** Whether this home has state, or a process that is about to have some; else nothing was ever started here. */
 export function hasBackground({ home }: Pick<Settings, 'home'>): boolean {
   return existsSync(homePaths(home).stateFile) || lockHolder(home) !== undefined;
+}
+
+/** Whether a command follows, which brings the server back when it has ended. */
+export function isFollowed({ home }: Pick<Settings, 'home'>): boolean {
+  return existsSync(homePaths(home).followers) && hasFollowers(home);
 }
 
 /**

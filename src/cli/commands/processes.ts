@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Argument, Option } from 'commander';
-import { attachFollower, stopBackground } from '../../temporal/background.js';
+import { attachFollower, isFollowed, stopBackground } from '../../temporal/background.js';
 import { cacheFolder, readSettings } from '../../temporal/settings.js';
 import { defineCommand, json, record } from '../command.js';
 import { Exit, UsageError } from '../exit.js';
@@ -118,9 +118,15 @@ async function up(flags: UpFlags, io: Io): Promise<void> {
 
 async function down(flags: JsonFlag, io: Io): Promise<void> {
   const output = new Output(io, flags.json === true);
-  const outcome = await stopBackground(readSettings(io.env));
+  const settings = readSettings(io.env);
+  const outcome = await stopBackground(settings);
   output.json({ type: 'down', version: JSON_VERSION, outcome });
   output.say(outcome === 'stopped' ? 'Stopped. Trainings go on when it is back.' : 'Nothing was running.');
+  if (outcome === 'stopped' && isFollowed(settings)) {
+    output.say(
+      'A command in another terminal follows a training and brings it back at once, with its own environment. For another key or API end that one first: Ctrl-C there leaves its training alone.',
+    );
+  }
 }
 
 async function worker(flags: WorkerFlags, io: Io): Promise<void> {
