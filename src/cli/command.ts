@@ -11,6 +11,8 @@ export interface Call<Flags, Args extends unknown[]> {
   /** In the order of `CommandDefinition.arguments`; a variadic one is an array, an optional one may be undefined. */
   args: Args;
   flags: Flags;
+  /** The command itself. */
+  command: Pick<CommandDefinition, 'isFor'>;
   /** As it was typed, without the program; to be shown with a flag more. */
   argv: readonly string[];
   io: Io;

@@ -25,7 +25,8 @@ export async function main(argv: string[], io: Io): Promise<number> {
     called.command = command;
     called.isJson = (flags as JsonFlag).json === true;
     exit =
-      (await command.run({ args, flags, argv: typed, io: own, main, groups: COMMAND_GROUPS })) ?? Exit.done;
+      (await command.run({ args, flags, command, argv: typed, io: own, main, groups: COMMAND_GROUPS })) ??
+      Exit.done;
   });
   try {
     await parser.parseAsync(typed, { from: 'user' });

@@ -38,7 +38,7 @@ export interface LedgerLook {
    * between the two is missing. Absent without a baseline.
    */
   isClosed?: boolean;
-  /** Rows of songs of that time, oldest first. Absent in looks of an earlier release. */
+  /** Rows of songs of that time, oldest first; absent where there is none. */
   generates?: CreateRow[];
   /** Upload rows of that time. */
   uploads: { count: number; total: number; dearest: number };

@@ -131,8 +131,6 @@ async function answerOf<A>(result: Promise<A>): Promise<A> {
     return await result;
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
-    throw new WorkerFailedError(
-      `The worker did not read it (${error.cause?.message ?? error.message}). One of an earlier release cannot.`,
-    );
+    throw new WorkerFailedError(`The worker did not read it (${error.cause?.message ?? error.message}).`);
   }
 }

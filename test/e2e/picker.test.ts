@@ -59,6 +59,19 @@ it('may be that of a song', async () => {
   await handle.terminate();
 });
 
+it('is one that the command is for', async () => {
+  const ended = await rig.train();
+  await ended.handle.terminate();
+  const { output, type, code } = terminal('forget');
+  await waitUntil('it asks', () => output().includes('Which training?'));
+  // Where both ids begin alike.
+  type(`test-${process.pid}-`);
+  await waitUntil('it offers what has ended', () => output().includes(ended.handle.workflowId));
+  type('\x03');
+  expect(await code).toBe(130);
+  expect(output()).not.toContain(training.handle.workflowId);
+});
+
 it('is asked for in vain', async () => {
   const { output, type, code } = terminal('cancel');
   await waitUntil('it asks', () => output().includes(QUESTION));

@@ -1,22 +1,18 @@
 /**
  * Client side: `cancel`. Mountsea has no cancel, so what counts is what is said about the money at each phase.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand, idOrSong, json } from '../command.js';
 import type { ChargeVerdict } from '../../contract/training.js';
 import type { Connected } from '../../library/connect.js';
 import { endedWords, spentWords } from '../draw.js';
-import { CommandError, Exit, exitOfEnd } from '../exit.js';
+import { Exit, exitOfEnd } from '../exit.js';
 import { type Output, recordOf } from '../output.js';
 import type { Snapshot } from '../../library/snapshot.js';
 import { remoteWords } from '../../money/receipt.js';
 import { howToGoOn } from '../goOn.js';
 import { folderOf, isRunning, type JsonFlag, withTraining } from './common.js';
 import { cancelSong } from './songs.js';
-
-const LOOK_EVERY_MS = 250;
-/** Looks in a row that no worker answers. */
-const PATIENT_LOOKS = 2;
+import { untilStopped } from './stopping.js';
 
 export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   name: 'cancel',
@@ -29,13 +25,10 @@ export const cancelCommand = defineCommand<JsonFlag, [string?]>({
   examples: [{ line: 'cancel "Night Drive"', does: 'stop it, and hear what is spent' }],
   isFor: isRunning,
   takesSongs: true,
-  run: ({ args: [id], flags, io }) =>
+  run: (call) =>
     withTraining(
-      id,
-      flags,
-      io,
-      (connected, workflowId, output) => cancel(connected, workflowId, output, folderOf(io)),
-      isRunning,
+      call,
+      (connected, workflowId, output) => cancel(connected, workflowId, output, folderOf(call.io)),
       cancelSong,
     ),
 });
@@ -60,23 +53,8 @@ async function cancel(
     return Exit.done;
   }
   await trainings.cancel(workflowId);
-  output.say('Asked it to stop.');
-  let unanswered = 0;
-  let said: string | undefined;
-  for (;;) {
-    const now = await trainings.look(workflowId);
-    if (now.status !== 'running') return tellEnd(now, connected, output, folder);
-    const why = waitsFor(now);
-    if (why !== undefined && why !== said) output.say(why);
-    said = why ?? said;
-    unanswered = now.progress === undefined ? unanswered + 1 : 0;
-    if (unanswered > PATIENT_LOOKS) {
-      throw new CommandError(
-        'No worker answers. The training is cancelled as soon as one runs: `tunesmith worker`.',
-      );
-    }
-    await sleep(LOOK_EVERY_MS);
-  }
+  const end = await untilStopped('training', () => trainings.look(workflowId), output, waitsFor);
+  return tellEnd(end, connected, output, folder);
 }
 
 /** What a training that is to stop still waits for: the truth about a charge that may have been made, or its books. */

@@ -6,6 +6,7 @@ import { search } from '@inquirer/prompts';
 import { readSettings, type Settings } from '../../temporal/settings.js';
 import { connect, type Connected, type ConnectOptions } from '../../library/connect.js';
 import { ask, canAsk } from '../ask.js';
+import type { Call } from '../command.js';
 import { stateWords } from '../draw.js';
 import { printable } from '../text.js';
 import { TrainingNotFoundError } from '../../library/errors.js';
@@ -21,16 +22,12 @@ export interface JsonFlag {
 /**
  * Connects, finds the training that an id means, and acts on it. Without an id somebody at the terminal picks one.
  *
- * @param isFor which are there to be picked. Default: all.
  * @param actOnSong what is done where the id is none of a training, but of a song; absent: no song is found or picked.
  * @throws UsageError where there is neither an id nor somebody to ask.
  */
 export async function withTraining(
-  id: string | undefined,
-  flags: JsonFlag,
-  io: Io,
+  { args: [id], flags, io, command }: Pick<Call<JsonFlag, [string?]>, 'args' | 'flags' | 'io' | 'command'>,
   act: (connected: Connected, workflowId: string, output: Output) => Promise<number>,
-  isFor?: (one: Followable) => boolean,
   actOnSong?: typeof act,
 ): Promise<number> {
   const settings = readSettings(io.env);
@@ -45,7 +42,7 @@ export async function withTraining(
     const { trainings, songs } = connected;
     if (id === undefined) {
       const all = await Promise.all([trainings.list(), actOnSong === undefined ? [] : songs.list()]);
-      const picked = await pick(all.flat(), io, isFor, kindsFor(actOnSong));
+      const picked = await pick(all.flat(), io, command.isFor, kindsFor(actOnSong));
       const actOnIt = isSong(picked) ? (actOnSong ?? act) : act;
       return await actOnIt(connected, picked.workflowId, output);
     }

@@ -10,7 +10,7 @@ import type { Attention } from '../../contract/progress.js';
 import { readSettings } from '../../temporal/settings.js';
 import { canAsk } from '../ask.js';
 import { collected, credits, pairOf } from '../arguments.js';
-import { defineCommand, detach, idOrSong, json, wait } from '../command.js';
+import { type Call, defineCommand, detach, idOrSong, json, wait } from '../command.js';
 import { acceptWarnings, requireGood } from '../consent.js';
 import { attentionOf, nothingToFix, type Replacement, sendCorrection, type Wish } from '../correcting.js';
 import { attentionLines } from '../draw.js';
@@ -90,7 +90,7 @@ export const fixCommand = defineCommand<FixFlags, [string?]>({
   ],
   isFor: waits,
   takesSongs: true,
-  run: ({ args: [id], flags, io }) => fix(id, flags, io),
+  run: (call) => fix(call),
 });
 
 const RISKY: readonly CorrectionAction[] = ['resendCreate', 'newSession', 'retry'];
@@ -99,7 +99,8 @@ function waits({ status, memo }: Followable): boolean {
   return status === 'running' && memo.attention !== undefined;
 }
 
-async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<number> {
+async function fix(call: Call<FixFlags, [string?]>): Promise<number> {
+  const { flags, io } = call;
   const action = actionOf(flags);
   // Looked at before anything is sent, like the sources of `train`.
   const { allowPrivateUrls } = readSettings(io.env);
@@ -124,16 +125,13 @@ async function fix(id: string | undefined, flags: FixFlags, io: Io): Promise<num
           ...(acceptSecondCharge === undefined ? {} : { acceptSecondCharge }),
         };
   return withTraining(
-    id,
-    flags,
-    io,
+    call,
     async (connected, workflowId, output) => {
       const training = await connected.trainings.look(workflowId);
       const linesOf = (one: Attention): string[] => attentionLines(one, training, output.canvas);
       await answer(training, wish, linesOf, connected, output, flags, io);
       return followTo(workflowId, connected, output, flags, io, wish === undefined ? {} : { told: training });
     },
-    waits,
     async (connected, workflowId, output) => {
       const song = await connected.songs.look(workflowId);
       const linesOf = (one: Attention): string[] => songAttentionLines(one, song, output.canvas);

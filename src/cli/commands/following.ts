@@ -48,14 +48,11 @@ export const watchCommand = defineCommand<FollowFlags, [string?]>({
   ],
   isFor: isRunning,
   takesSongs: true,
-  run: ({ args: [id], flags, io }) =>
+  run: (call) =>
     withTraining(
-      id,
-      flags,
-      io,
-      (connected, workflowId, output) => followTo(workflowId, connected, output, flags, io),
-      isRunning,
-      (connected, workflowId, output) => followSong(workflowId, connected, output, flags, io),
+      call,
+      (connected, workflowId, output) => followTo(workflowId, connected, output, call.flags, call.io),
+      (connected, workflowId, output) => followSong(workflowId, connected, output, call.flags, call.io),
     ),
 });
 
@@ -80,10 +77,10 @@ export const resultCommand = defineCommand<ResultFlags, [string?]>({
     { line: 'result song-neon --out songs', does: 'the clips of a song, once more' },
   ],
   takesSongs: true,
-  run: ({ args: [id], flags, io }) =>
-    withTraining(id, flags, io, tellTraining(flags, io), undefined, (connected, workflowId, output) =>
-      tellSong(connected, workflowId, output, io, {
-        folder: flags.out === undefined ? undefined : pathFrom(flags.out, io),
+  run: (call) =>
+    withTraining(call, tellTraining(call.flags, call.io), (connected, workflowId, output) =>
+      tellSong(connected, workflowId, output, call.io, {
+        folder: call.flags.out === undefined ? undefined : pathFrom(call.flags.out, call.io),
       }),
     ),
 });

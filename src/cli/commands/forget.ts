@@ -34,9 +34,9 @@ export const forgetCommand = defineCommand<ForgetFlags, [string?]>({
     { line: 'forget train-night-drive-1f0a9c3b5d7e --model --yes', does: 'all of it, without a question' },
   ],
   isFor: ({ status }) => status !== 'running',
-  run: ({ args: [id], flags, io }) =>
-    withTraining(id, flags, io, (connected, workflowId, output) =>
-      forget(connected, workflowId, output, flags, io),
+  run: (call) =>
+    withTraining(call, (connected, workflowId, output) =>
+      forget(connected, workflowId, output, call.flags, call.io),
     ),
 });
 

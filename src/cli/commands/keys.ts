@@ -225,7 +225,7 @@ async function checked(
     return unchecked(`the worker that answers uses another key (${reading.keyFingerprint}).`);
   }
   const { ledger, ledgerMissing } = reading;
-  const said = reading.key?.said ?? 'the worker is of an earlier release';
+  const said = reading.key?.said ?? 'the worker does not say';
   switch (reading.key?.verdict) {
     case 'accepted':
       say(

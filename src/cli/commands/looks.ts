@@ -3,7 +3,7 @@
  */
 import { Option } from 'commander';
 import { readSettings } from '../../temporal/settings.js';
-import { defineCommand, idOrSong, json } from '../command.js';
+import { type Call, defineCommand, idOrSong, json } from '../command.js';
 import { connect, type Connected } from '../../library/connect.js';
 import { listLines, statusLines } from '../draw.js';
 import { songListLines } from '../drawSong.js';
@@ -35,7 +35,7 @@ export const statusCommand = defineCommand<LookFlags, [string?]>({
     { line: 'status "Night Drive" --exit-status', does: 'in a script: exit by the training' },
   ],
   takesSongs: true,
-  run: ({ args: [id], flags, io }) => status(id, flags, io),
+  run: (call) => status(call),
 });
 
 export const listCommand = defineCommand<ListFlags>({
@@ -56,9 +56,10 @@ export const listCommand = defineCommand<ListFlags>({
   run: ({ flags, io }) => list(flags, io),
 });
 
-async function status(id: string | undefined, flags: LookFlags, io: Io): Promise<number> {
+async function status(call: Call<LookFlags, [string?]>): Promise<number> {
+  const isExitWanted = call.flags.exitStatus === true;
   const ofSong = (connected: Connected, workflowId: string, output: Output): Promise<number> =>
-    songStatus(connected, workflowId, output, flags.exitStatus === true);
+    songStatus(connected, workflowId, output, isExitWanted);
   const ofTraining = async (connected: Connected, workflowId: string, output: Output): Promise<number> => {
     const snapshot = await connected.trainings.look(workflowId);
     output.json(recordOf(snapshot));
@@ -68,9 +69,9 @@ async function status(id: string | undefined, flags: LookFlags, io: Io): Promise
       output.data(line);
     if (runId === '') output.say('The training itself is gone from the server: this is its record.');
     sayIfNoWorker(snapshot, connected, output);
-    return flags.exitStatus === true ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
+    return isExitWanted ? (exitOf(snapshot) ?? Exit.stillRunning) : Exit.done;
   };
-  return withTraining(id, flags, io, ofTraining, undefined, ofSong);
+  return withTraining(call, ofTraining, ofSong);
 }
 
 async function list(flags: ListFlags, io: Io): Promise<number> {

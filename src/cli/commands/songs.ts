@@ -2,7 +2,6 @@
  * Client side: what `watch`, `status`, `result`, `fix` and `cancel` do where the id is that of a song, and how `generate`
  * follows one.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrainedModel } from '../../contract/training.js';
 import type { Connected } from '../../library/connect.js';
 import type { SongSnapshot } from '../../library/songs.js';
@@ -28,10 +27,7 @@ import type { JsonRecord } from '../schema.js';
 import { commandOf } from '../commandLine.js';
 import { pathFrom, sayIfNoWorker } from './common.js';
 import { type FollowFlags, followSubject, type Subject } from './follower.js';
-
-const LOOK_EVERY_MS = 250;
-/** Looks in a row that no worker answers. */
-const PATIENT_LOOKS = 2;
+import { untilStopped } from './stopping.js';
 
 /** A song as JSON shows it, in every command. */
 export function songRecord({ workflowId, runId, status, memo, progress }: SongSnapshot): JsonRecord {
@@ -221,24 +217,16 @@ export async function cancelSong(
     return Exit.done;
   }
   await trainings.cancel(workflowId);
-  output.say('Asked it to stop.');
-  for (let unanswered = 0; unanswered <= PATIENT_LOOKS;) {
-    const now = await songs.look(workflowId);
-    if (now.status !== 'running') {
-      const { receipt } = now.memo;
-      output.json(songRecord(now));
-      output.say(`Ended: ${now.status}. ${songReceiptWords(receipt)}.`);
-      if (now.status === 'completed') {
-        output.say('It was ready before it could stop.');
-        return Exit.done;
-      }
-      for (const words of remoteWords(receipt.generate.attempts, 'song')) output.say(words);
-      return exitOfEnd(receipt.generate.verdict);
-    }
-    unanswered = now.progress === undefined ? unanswered + 1 : 0;
-    await sleep(LOOK_EVERY_MS);
+  const end = await untilStopped('song', () => songs.look(workflowId), output);
+  const { receipt } = end.memo;
+  output.json(songRecord(end));
+  output.say(`Ended: ${end.status}. ${songReceiptWords(receipt)}.`);
+  if (end.status === 'completed') {
+    output.say('It was ready before it could stop.');
+    return Exit.done;
   }
-  throw new CommandError('No worker answers. The song is cancelled as soon as one runs: `tunesmith worker`.');
+  for (const words of remoteWords(receipt.generate.attempts, 'song')) output.say(words);
+  return exitOfEnd(receipt.generate.verdict);
 }
 
 /**

@@ -257,7 +257,7 @@ async function accountFindings({ client }: Glimpse, settings: Settings): Promise
   }
   const { key, ledger, ledgerMissing = 'billing did not answer', keyFingerprint: used } = reading;
   const findings: Finding[] = [];
-  const said = key?.said ?? 'the worker is of an earlier release';
+  const said = key?.said ?? 'the worker does not say';
   if (key?.verdict === 'accepted') findings.push(ok('account', `Mountsea takes the key ${used}.`));
   else if (key?.verdict === 'refused') {
     findings.push(
