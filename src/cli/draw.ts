@@ -256,9 +256,11 @@ export function storyLines(
 ): string[] {
   const known = before?.at(-1)?.at ?? '';
   const seen = new Set(before?.map(({ at, text }) => `${at} ${text}`));
-  const toldBelow = asks === undefined ? undefined : `Waits (${asks.kind}): ${asks.message}`;
+  // Its words may have changed since it was opened.
+  const isToldBelow = ({ at, text }: TimelineEntry): boolean =>
+    asks !== undefined && at >= asks.since && text.startsWith(`Waits (${asks.kind}): `);
   return after
-    .filter(({ at, text }) => at >= known && !seen.has(`${at} ${text}`) && text !== toldBelow)
+    .filter((entry) => entry.at >= known && !seen.has(`${entry.at} ${entry.text}`) && !isToldBelow(entry))
     .map(({ at, text }) => `${timeOf(at)}  ${printable(text)}`);
 }
 
