@@ -101,15 +101,12 @@ export class Parking {
 
   /** Waits for the answer to an open attention; see `park`. */
   async answerTo(parked: Parked, isResolved = (): boolean => false): Promise<Correction | undefined> {
-    const { kind, message } = parked.attention;
     const met = await this.#run.until(
       () => parked.answer !== undefined || isResolved(),
       this.#run.parkForMs,
-      `parked: ${kind}`,
+      `parked: ${parked.attention.kind}`,
     );
-    if (!met) {
-      throw this.#run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
-    }
+    if (!met) throw this.#expired(parked);
     return this.#decided(parked);
   }
 
@@ -120,16 +117,24 @@ export class Parking {
    * @throws ApplicationFailure `GivenUp`; `ParkExpired` where it needs a person and nobody came in time.
    */
   async answerWithin(parked: Parked, ms: number, summary: string): Promise<Correction | undefined> {
-    const run = this.#run;
-    const { attention, neededSince } = parked;
-    const { parkForMs: limit } = run;
-    const left =
-      limit === undefined || neededSince === undefined ? Infinity : neededSince + limit - Date.now();
-    const met = await run.until(() => parked.answer !== undefined, Math.max(1, Math.min(ms, left)), summary);
-    if (!met && left <= ms) {
-      throw run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${attention.message}`);
-    }
+    const left = this.#leftFor(parked) ?? Infinity;
+    const met = await this.#run.until(
+      () => parked.answer !== undefined,
+      Math.max(1, Math.min(ms, left)),
+      summary,
+    );
+    if (!met && left <= ms) throw this.#expired(parked);
     return this.#decided(parked);
+  }
+
+  /** How long a person has left, ms; undefined: without limit, or none is needed. */
+  #leftFor({ neededSince }: Parked): number | undefined {
+    const { parkForMs: limit } = this.#run;
+    return limit === undefined || neededSince === undefined ? undefined : neededSince + limit - Date.now();
+  }
+
+  #expired({ attention: { message } }: Parked): ApplicationFailure {
+    return this.#run.failure(TrainingFailureType.ParkExpired, `Nobody answered in time. ${message}`);
   }
 
   /**
@@ -163,6 +168,7 @@ export class Parking {
    * Reads while an attention is open. Its answer comes first: a read may take for hours, in an outage.
    *
    * @returns undefined where a person answered; the read is then given up.
+   * @throws ApplicationFailure `ParkExpired` where a person is needed, and nobody came in time.
    */
   async unlessAnswered<T>(parked: Parked, read: () => Promise<T>): Promise<T | undefined> {
     const scope = new CancellationScope();
@@ -171,12 +177,19 @@ export class Parking {
       (value) => (ended = { value }),
       (error: unknown) => (ended = { error }),
     );
+    const left = this.#leftFor(parked);
+    let met = true;
     try {
-      await this.#run.until(() => ended !== undefined || parked.answer !== undefined);
+      met = await this.#run.until(
+        () => ended !== undefined || parked.answer !== undefined,
+        left === undefined ? undefined : Math.max(1, left),
+        `parked: ${parked.attention.kind}`,
+      );
     } finally {
       scope.cancel();
       await CancellationScope.nonCancellable(() => reading);
     }
+    if (!met) throw this.#expired(parked);
     const result = await reading;
     if ('value' in result) return result.value;
     if (isCancellation(result.error) && parked.answer !== undefined) return undefined;

@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { WorkflowFailedError } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activities } from '../../src/activities/index.js';
@@ -944,6 +945,30 @@ describe('a person who gives up while it is told that create had no effect', () 
         expect(receipt.create).toMatchObject({ verdict: 'charged', sends: 2 });
       },
     );
+  });
+});
+
+describe('a person who does not come in time (--park-for)', () => {
+  it.concurrent('is not waited for any longer because the API is down', async () => {
+    const own = await createRig();
+    try {
+      await own.startWorker();
+      const name = 'expired in an outage';
+      own.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
+      const training = await own.train({ name, parkForMs: 4_000 });
+      const { sessionId = '' } = await training.until(
+        'a person is needed',
+        ({ attention }) => attention?.kind === 'charge-unknown' && attention.nextTryAt === undefined,
+      );
+      own.sandbox.addFaults([
+        { on: 'status', match: { taskId: sessionId }, times: 1e9, fault: { kind: 'status', status: 503 } },
+      ]);
+      const error: unknown = await training.handle.result().catch((reason: unknown) => reason);
+      expect((error as WorkflowFailedError).cause).toMatchObject({ type: 'ParkExpired' });
+      expect((await training.memo()).receipt.create.verdict).toBe('unknown');
+    } finally {
+      await own.close();
+    }
   });
 });
 
