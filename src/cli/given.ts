@@ -18,9 +18,10 @@ export interface GivenFlags {
 }
 
 export const givenOptions = (): Option[] => [
-  new Option('--from <file>', 'a list of sources, one a line, # before a remark; - is stdin').argParser(
-    notEmpty,
-  ),
+  new Option(
+    '--from <file>',
+    'a list of sources, one a line; a line that begins with # is a remark; - is stdin',
+  ).argParser(notEmpty),
   new Option(
     '--like <id>',
     'the files of a model or training, and its name unless --name is given; with --again it is rebuilt',

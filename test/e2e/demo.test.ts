@@ -12,7 +12,7 @@ it('demo trains a model with no key, shows a recovery, and says what tunesmith a
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^chirp-custom:[0-9a-f-]{36}\n$/);
   expect(stderr).toContain('the decoder gave up (demo)');
-  expect(stderr).toContain('create 100 credits, 9 uploads');
+  expect(stderr).toContain('says tunesmith: create: 100 credits · 9 uploads: 45 credits.');
   expect(stderr).toContain('9 × upload = 45, 1 × create = 100');
   expect(stderr).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/train-night-drive-/);
 });

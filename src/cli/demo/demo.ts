@@ -15,6 +15,7 @@ import { localAddress, openClient } from '../../temporal/connection.js';
 import { trainingWorkflowId, urlIdentity } from '../../temporal/identity.js';
 import { type RunningServer, startServer } from '../../temporal/server.js';
 import { findServerBinary } from '../../temporal/serverBinary.js';
+import { receiptWords } from '../draw.js';
 import { serveTracks } from './tracks.js';
 
 /** Uploads of 6 to 25 s and a training of 2 to 3 minutes become a demo of half a minute. */
@@ -147,12 +148,13 @@ async function tellTheEnd(
     for (const { at, text } of result.timeline) {
       say(`  ${((Date.parse(at) - begun) / 1000).toFixed(1).padStart(6)} s  ${text}`);
     }
-    const { create, uploads } = result.receipt;
+    say('');
+    say(`Charged, says tunesmith: ${receiptWords(result.receipt)}.`);
+    say(`Charged, says the sandbox's ledger: ${await ledgerSentence(sandboxUrl)}`);
     say('');
     say(
-      `Charged, says tunesmith: create ${create.credits ?? create.verdict} credits, ${uploads.calls} uploads.`,
+      'This model is known to the sandbox only, and goes with the demo. For one of yours, with an API key: `tunesmith login`, then `tunesmith train --name NAME FOLDER`.',
     );
-    say(`Charged, says the sandbox's ledger: ${await ledgerSentence(sandboxUrl)}`);
   } finally {
     await opened.close();
   }
