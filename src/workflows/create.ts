@@ -201,6 +201,8 @@ export class Creates {
       case 'accepted': {
         const { sessionId, decision: earlier, sentAt, acceptedAt, taskId } = grant.answer;
         this.#takeSession(sessionId);
+        // What an earlier send may have cost stays in the receipt; the story goes on from this one.
+        this.#doubts = [];
         run.createTaskId = taskId ?? sessionId;
         const attempt = this.#attempt(earlier, sentAt);
         if (taskId !== undefined && taskId !== sessionId) attempt.taskId = taskId;
@@ -272,6 +274,7 @@ export class Creates {
   #takeSession(sessionId: string): void {
     const run = this.#run;
     if (sessionId === run.session.sessionId) return;
+    this.forgetSession();
     run.session = { ...run.session, sessionId };
     for (const file of run.files) if (file.state !== 'dropped') run.forget(file);
   }

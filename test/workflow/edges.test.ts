@@ -948,6 +948,67 @@ describe('a person who gives up while it is told that create had no effect', () 
   });
 });
 
+describe('a create that another run of the training has sent since (a reset)', () => {
+  it.concurrent('leaves nothing in doubt here, so that a later refusal is told as one', async () => {
+    const own = await createRig();
+    const name = 'sent by another run';
+    let asked = 0;
+    await workedOn(
+      own,
+      ({ requestSend }) => ({
+        requestSend: async (input) => {
+          if (++asked !== 2) return requestSend(input);
+          // What the account workflow says of a send that the run before the reset has made.
+          const { sessionId } = input;
+          const { uploads } = own.sandbox.report().sessions.find((one) => one.sessionId === sessionId) ?? {};
+          await fetch(`${own.sandbox.url}/suno/v2/customModel/create`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${own.sandbox.apiKey}`, 'content-type': 'application/json' },
+            body: JSON.stringify({ sessionId, clipIds: uploads?.map(({ clipId }) => clipId), name }),
+          });
+          const now = Date.now();
+          const answer = {
+            kind: 'accepted',
+            decision: 'of it',
+            sessionId,
+            sentAt: now,
+            acceptedAt: now,
+          } as const;
+          const { url: origin, apiKey } = own.sandbox;
+          return { origin, keyFingerprint: keyFingerprint(origin, apiKey), runId: 'another', answer };
+        },
+      }),
+      async () => {
+        own.sandbox.addFaults([
+          onCreateOf(name, { kind: 'status', status: 500 }),
+          onCreateOf(name, { kind: 'failTask', reason: 'no' }, { nth: 2 }),
+          { on: 'create', match: { name: 'refused' }, fault: { kind: 'status', status: 422, body: {} } },
+        ]);
+        const training = await own.train({ name });
+        const doubt = await parked(training, 'charge-unknown');
+        await training.correct({
+          attentionId: doubt.id,
+          action: 'resendCreate',
+          acceptSecondCharge: true,
+        });
+        const { id: attentionId } = await parked(training, 'training-failed');
+        await training.correct({ attentionId, action: 'rename', name: 'refused' });
+        const { attention, receipt } = await training.until(
+          'it parks again',
+          (seen) => seen.attention !== undefined && seen.attention.id !== attentionId,
+        );
+        expect(attention?.kind).toBe('create-rejected');
+        expect(receipt.create.attempts.map(({ verdict }) => verdict)).toEqual([
+          'unknown',
+          'charged',
+          'not-charged',
+        ]);
+        await training.handle.terminate();
+      },
+    );
+  });
+});
+
 describe('a person who does not come in time (--park-for)', () => {
   it.concurrent('is not waited for any longer because the API is down', async () => {
     const own = await createRig();
