@@ -2,15 +2,19 @@
  * Client side: questions at the terminal. They stand on stderr, since stdout is data, and leave stdin as it was, so that
  * the process can end.
  */
+import type * as prompts from '@inquirer/prompts';
 import { InterruptedError } from './exit.js';
 import type { Io } from './output.js';
 
 /** What a prompt of @inquirer/prompts wants beside its question. */
-export interface PromptContext {
+interface PromptContext {
   input: NodeJS.ReadStream;
   output: NodeJS.WriteStream;
   signal: AbortSignal;
 }
+
+/** Puts one question. */
+export type Prompt<T> = (context: PromptContext, given: typeof prompts) => Promise<T>;
 
 /** Whether somebody sits there. */
 export function canAsk({ stdin, stderr, env }: Io): boolean {
@@ -20,15 +24,11 @@ export function canAsk({ stdin, stderr, env }: Io): boolean {
 /**
  * Asks one question; only where `canAsk`.
  *
- * @param prompt e.g. `(context) => confirm({ message: 'Go on?' }, context)`.
+ * @param prompt e.g. `(context, { confirm }) => confirm({ message: 'Go on?' }, context)`.
  * @param signal withdraws the question.
  * @throws InterruptedError where it is answered by Ctrl-C, by Ctrl-D or by a terminal that went away, or is withdrawn.
  */
-export async function ask<T>(
-  { stdin, stderr }: Io,
-  prompt: (context: PromptContext) => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T> {
+export async function ask<T>({ stdin, stderr }: Io, prompt: Prompt<T>, signal?: AbortSignal): Promise<T> {
   if (stdin === undefined || signal?.aborted === true) throw new InterruptedError();
   const gone = new AbortController();
   const end = (): void => {
@@ -42,7 +42,9 @@ export async function ask<T>(
   stdin.ref();
   stdin.on('keypress', onKey).once('end', end).once('close', end);
   try {
-    return await prompt({ input: stdin, output: stderr, signal: gone.signal });
+    // Loaded when it is needed: most commands ask nothing.
+    const loaded = await import('@inquirer/prompts');
+    return await prompt({ input: stdin, output: stderr, signal: gone.signal }, loaded);
   } catch (error) {
     if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
       throw new InterruptedError();

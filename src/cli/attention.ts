@@ -2,7 +2,6 @@
  * Client side: the question at the terminal when a training or a song that is followed needs a person. Each choice has its price, and
  * leaving it parked is always one. The question is withdrawn when somebody else answers, or the cause goes away.
  */
-import { checkbox, confirm, input, select } from '@inquirer/prompts';
 import { createColors } from 'picocolors';
 import type { CorrectionAction } from '../contract/correction.js';
 import { fixFlags } from '../contract/fixFlags.js';
@@ -11,7 +10,7 @@ import type { Attention, FileProgress } from '../contract/progress.js';
 import type { Connected } from '../library/connect.js';
 import { lookAtReplacement } from '../library/plan.js';
 import { sourceFrom, type SourceRules } from '../library/sources.js';
-import { ask, type PromptContext } from './ask.js';
+import { ask, type Prompt } from './ask.js';
 import { attentionOf, filesOf, sendCorrection, type Wish } from './correcting.js';
 import type { Canvas } from './draw.js';
 import { InterruptedError, UsageError } from './exit.js';
@@ -74,7 +73,7 @@ export async function attend<S extends Followable>(options: AttendOptions<S>): P
     output.say(error instanceof Error ? error.message : String(error));
     finish('left');
   });
-  const put = <T>(prompt: (context: PromptContext) => Promise<T>): Promise<T> => ask(io, prompt, over.signal);
+  const put: Put = (prompt) => ask(io, prompt, over.signal);
   try {
     if (interrupted.aborted) return 'interrupted';
     output.say('');
@@ -107,7 +106,7 @@ function isSame(now: Attention | undefined, asked: Attention): boolean {
   return now?.id === asked.id && now.nextTryAt === undefined;
 }
 
-type Put = <T>(prompt: (context: PromptContext) => Promise<T>) => Promise<T>;
+type Put = <T>(prompt: Prompt<T>) => Promise<T>;
 
 /** @returns the wish; `again` where the person thought better of it. */
 async function wishFor<S extends Followable>(
@@ -117,7 +116,7 @@ async function wishFor<S extends Followable>(
   { io, output, rules, subject: { noun, costOf } }: AttendOptions<S>,
 ): Promise<Wish | 'left' | 'again'> {
   const costIn = (option: CorrectionAction): string => costOf(option, attention, snapshot);
-  const action = await put((context) =>
+  const action = await put((context, { select }) =>
     select<CorrectionAction | 'left'>(
       {
         message: 'What now?',
@@ -135,12 +134,12 @@ async function wishFor<S extends Followable>(
   if (flags.includes('--accept-second-charge')) {
     const what = noun === 'song' ? 'The song' : 'Create';
     const message = `${what} may be charged for the second time. To accept that, type yes:`;
-    const typed = await put((context) => input({ message }, context));
+    const typed = await put((context, { input }) => input({ message }, context));
     return typed.trim() === 'yes' ? { action, acceptSecondCharge: true } : 'again';
   }
   switch (action) {
     case 'rename': {
-      const name = await put((context) =>
+      const name = await put((context, { input }) =>
         input(
           {
             message: 'The new name of the model:',
@@ -153,7 +152,7 @@ async function wishFor<S extends Followable>(
     }
     case 'retry': {
       if (!flags.includes('--max-credits')) return { action };
-      const credits = await put((context) =>
+      const credits = await put((context, { input }) =>
         input(
           {
             message: 'The new limit, credits:',
@@ -168,7 +167,7 @@ async function wishFor<S extends Followable>(
       const chosen = await whichFiles('Which files have another source?', files, output, put);
       const replacements = [];
       for (const file of chosen) {
-        const typed = await put((context) =>
+        const typed = await put((context, { input }) =>
           input(
             {
               message: `The new source of file ${file.number}, ${nameOf(file)} (a URL or a file):`,
@@ -191,7 +190,9 @@ async function wishFor<S extends Followable>(
     case 'giveUp':
     case 'newSession': {
       const message = action === 'giveUp' ? `This ends the ${noun}. Sure?` : `This ${costIn(action)}. Sure?`;
-      return (await put((context) => confirm({ message, default: false }, context))) ? { action } : 'again';
+      return (await put((context, { confirm }) => confirm({ message, default: false }, context)))
+        ? { action }
+        : 'again';
     }
     case 'resendCreate':
     case 'keepWaiting':
@@ -250,7 +251,7 @@ async function whichFiles(
     value: file.number,
     checked: file.state === 'failed' || file.state === 'overdue',
   }));
-  const numbers = await put((context) => checkbox({ message, choices, pageSize: 10 }, context));
+  const numbers = await put((context, { checkbox }) => checkbox({ message, choices, pageSize: 10 }, context));
   return files.filter(({ number }) => numbers.includes(number));
 }
 

@@ -207,10 +207,8 @@ function whatToDo(obstacles: readonly Finding[]): string {
 
 /** Default no: somebody who only presses Enter spends nothing. */
 async function isYes(message: string, io: Io): Promise<boolean> {
-  // Loaded when it is needed: most commands ask nothing.
-  const { confirm } = await import('@inquirer/prompts');
   try {
-    return await ask(io, (context) => confirm({ message, default: false }, context));
+    return await ask(io, (context, { confirm }) => confirm({ message, default: false }, context));
   } catch (error) {
     if (error instanceof InterruptedError) return false;
     throw error;

@@ -8,7 +8,7 @@ import { extname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SongClip } from '../contract/song.js';
-import { Fetcher, type Opened } from '../preflight/http.js';
+import type { Fetcher, Opened } from '../preflight/http.js';
 import { isPrivateHost } from '../temporal/settings.js';
 
 const TIMEOUT_MS = 5 * 60_000;
@@ -40,6 +40,8 @@ export async function downloadClips(
   rules: DownloadRules,
 ): Promise<Downloaded[]> {
   await mkdir(rules.folder, { recursive: true });
+  // Loaded when it is needed: most commands fetch nothing.
+  const { Fetcher } = await import('../preflight/http.js');
   const fetcher = new Fetcher({
     timeoutMs: TIMEOUT_MS,
     ...(rules.allowPrivateUrls ? {} : { isPrivateHost }),

@@ -2,7 +2,6 @@
  * Client side: the first time that somebody gives a local file. On a terminal a bucket is set up with them and proved; else
  * they are told what to set.
  */
-import { confirm, input, select } from '@inquirer/prompts';
 import type { Bucket } from '../contract/training.js';
 import { HOW_TO_STAGE, type StagingRules, wayOf } from '../library/stage.js';
 import { asPrefix, DEFAULT_PREFIX, keepBucket } from '../staging/config.js';
@@ -30,7 +29,7 @@ export async function requireStaging(
   const isAsked = canAsk(io) && !output.isJson;
   if (isAsked) {
     output.say(`${what} A file needs a place with a URL until its upload has ended.`);
-    const choice = await ask(io, (context) =>
+    const choice = await ask(io, (context, { select }) =>
       select(
         {
           message: 'Where shall local files be put?',
@@ -73,7 +72,7 @@ async function setUpBucket(rules: StagingRules, output: Output, io: Io): Promise
       return true;
     } catch (error) {
       output.say(`That did not work: ${(error as Error).message}.`);
-      const again = await ask(io, (context) => confirm({ message: 'Try again?' }, context));
+      const again = await ask(io, (context, { confirm }) => confirm({ message: 'Try again?' }, context));
       if (!again) return false;
     }
   }
@@ -88,7 +87,8 @@ async function askForBucket(
     message: string,
     initial = '',
     validate: (text: string) => true | string = () => true,
-  ): Promise<string> => ask(io, (context) => input({ message, default: initial, validate }, context));
+  ): Promise<string> =>
+    ask(io, (context, { input }) => input({ message, default: initial, validate }, context));
   const bucket = await text(
     'Name of the bucket',
     typed?.bucket,

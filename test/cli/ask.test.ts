@@ -2,7 +2,6 @@
  * Questions at the terminal, on streams that pass for one. That a real terminal is released is seen in test/e2e.
  */
 import { PassThrough } from 'node:stream';
-import { confirm } from '@inquirer/prompts';
 import { describe, expect, it } from 'vitest';
 import { ask, canAsk } from '../../src/cli/ask.js';
 import { InterruptedError } from '../../src/cli/exit.js';
@@ -27,7 +26,7 @@ function terminal(): { io: Io; stdin: PassThrough; shown: () => string; stdout: 
 }
 
 const goOn = (io: Io): Promise<boolean> =>
-  ask(io, (context) => confirm({ message: 'Go on?', default: false }, context));
+  ask(io, (context, { confirm }) => confirm({ message: 'Go on?', default: false }, context));
 
 describe('a question', () => {
   it('stands on stderr and is answered from stdin, which is released', async () => {

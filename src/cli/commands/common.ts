@@ -2,7 +2,6 @@
  * Client side: what several commands do alike: find the server and the training, say what the user must know.
  */
 import { isAbsolute, resolve } from 'node:path';
-import { search } from '@inquirer/prompts';
 import { readSettings, type Settings } from '../../temporal/settings.js';
 import { connect, type Connected, type ConnectOptions } from '../../library/connect.js';
 import { ask, canAsk } from '../ask.js';
@@ -83,7 +82,7 @@ async function pick(
         : `None of the ${all.length} there are is one for this command now. \`tunesmith list\` shows them all.`,
     );
   }
-  return ask(io, (context) =>
+  return ask(io, (context, { search }) =>
     search(
       {
         message: `Which ${kinds}?`,

@@ -2,7 +2,6 @@
  * Client side: `forget`, which deletes what the Temporal server keeps of a training that has ended. Never of one that runs, and
  * nothing at Mountsea: its API deletes nothing.
  */
-import { confirm } from '@inquirer/prompts';
 import { Option } from 'commander';
 import type { Connected } from '../../library/connect.js';
 import { ask, canAsk } from '../ask.js';
@@ -65,7 +64,9 @@ async function forget(
   if (flags.yes !== true) {
     if (!canAsk(io)) throw new UsageError(`${what} Say --yes; nothing was deleted.`);
     output.say(what);
-    const isWanted = await ask(io, (context) => confirm({ message: 'Delete it?', default: false }, context));
+    const isWanted = await ask(io, (context, { confirm }) =>
+      confirm({ message: 'Delete it?', default: false }, context),
+    );
     if (!isWanted) {
       output.say('Nothing was deleted.');
       return Exit.done;

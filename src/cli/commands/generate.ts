@@ -2,7 +2,6 @@
  * Client side: `generate`, a song with a trained model. Everything that can be seen to be wrong is seen before anything is
  * started; each call is a decision to spend.
  */
-import { confirm } from '@inquirer/prompts';
 import { InvalidArgumentError, Option } from 'commander';
 import type { GenerateSongInput, SongRequest, SongTerms } from '../../contract/song.js';
 import type { Connected } from '../../library/connect.js';
@@ -209,7 +208,7 @@ function checkBySchema(request: SongRequest, terms: SongTerms | undefined, outpu
 /** Default no: somebody who only presses Enter spends nothing. */
 async function isYes(message: string, io: Io): Promise<boolean> {
   try {
-    return await ask(io, (context) => confirm({ message, default: false }, context));
+    return await ask(io, (context, { confirm }) => confirm({ message, default: false }, context));
   } catch (error) {
     if (error instanceof InterruptedError) return false;
     throw error;

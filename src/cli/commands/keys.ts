@@ -3,7 +3,6 @@
  * by stdin and is never shown; whether it is good only a worker can tell, since a client never talks to Mountsea.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { password } from '@inquirer/prompts';
 import { Account } from '../../library/account.js';
 import { glimpse, type Glimpse } from '../../library/connect.js';
 import type { Snapshot } from '../../library/snapshot.js';
@@ -118,7 +117,7 @@ async function keyFrom(io: Io, origin: string): Promise<string> {
   const { stdin } = io;
   let text: string;
   if (canAsk(io)) {
-    text = await ask(io, (context) =>
+    text = await ask(io, (context, { password }) =>
       password({ message: `API key for ${origin} (it is not shown)` }, context),
     );
   } else if (stdin === undefined || stdin.isTTY) {
