@@ -60,7 +60,8 @@ describe('a training', () => {
     for await (const state of training.follow({ everyMs: 20 })) states.push(state);
     expect(states.at(-1)).toMatchObject({ status: 'completed', phase: 'done', isLive: false });
     const asText = states.map((state) => JSON.stringify(state));
-    expect(new Set(asText).size, 'each state differs from the one before').toBe(asText.length);
+    // Where a look got no answer the same state may come again, after that.
+    expect(asText.filter((text, at) => text === asText[at - 1])).toEqual([]);
     const { modelId, receipt } = await training.result();
     expect(modelId).toMatch(/^chirp-custom:/);
     expect(receipt.create).toMatchObject({ verdict: 'charged', credits: 100 });
