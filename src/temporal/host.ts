@@ -134,6 +134,7 @@ async function work(run: Run, server: RunningServer): Promise<void> {
     if (!stop.aborted) {
       const { recordDir } = options;
       lock.update({ phase: 'ready', ...(recordDir === undefined ? {} : { recordDir }) });
+      if (options.mode === 'foreground') options.say(runningWords(tended.worker));
       const signal = AbortSignal.any([stop, ending.signal]);
       ends.push(tended.tend(signal));
       if (options.mode === 'background') ends.push(idle(run, open.client, signal));
@@ -148,6 +149,14 @@ async function work(run: Run, server: RunningServer): Promise<void> {
   } finally {
     await open.close();
   }
+}
+
+/** For who started it in the foreground. */
+function runningWords(worker: RunningWorker | undefined): string {
+  const end = 'Ctrl-C ends it; trainings go on when it is back.';
+  if (worker === undefined) return end;
+  const { origin, keyFingerprint } = worker.affinity;
+  return `A worker for ${origin} (key ${keyFingerprint}) runs with it. ${end}`;
 }
 
 /** So that no further command attaches. */

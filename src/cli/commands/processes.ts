@@ -7,9 +7,10 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Argument, Option } from 'commander';
 import { attachFollower, isFollowed, stopBackground } from '../../temporal/background.js';
+import { HomeInUseError } from '../../temporal/lock.js';
 import { cacheFolder, readSettings } from '../../temporal/settings.js';
 import { defineCommand, json, record } from '../command.js';
-import { Exit, UsageError } from '../exit.js';
+import { CommandError, Exit, UsageError } from '../exit.js';
 import { type Io, JSON_VERSION, Output } from '../output.js';
 import { connectOrSay, type JsonFlag, pathFrom } from './common.js';
 import { untilInterrupted } from '../interrupted.js';
@@ -113,6 +114,8 @@ async function up(flags: UpFlags, io: Io): Promise<void> {
     say: (line) => io.stderr.write(`${line}\n`),
     env: io.env,
     ...(flags.record === undefined ? {} : { recordDir: pathFrom(flags.record, io) }),
+  }).catch((error: unknown) => {
+    throw error instanceof HomeInUseError ? new CommandError(error.message) : error;
   });
 }
 
