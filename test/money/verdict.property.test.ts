@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ChargeTiming, NO_FACTS } from '../../src/contract/account.js';
 import type { LedgerLook } from '../../src/contract/money.js';
-import { type CreateQuestion, type CreateVerdict, graceEnd, judgeCreate } from '../../src/money/verdict.js';
+import {
+  type CreateQuestion,
+  type CreateVerdict,
+  graceEnd,
+  judgeCreate,
+  knownAt,
+} from '../../src/money/verdict.js';
 import {
   type History,
   histories,
@@ -39,6 +45,40 @@ describe('whatever happened and whichever witness lags or is silent', () => {
         expect(kind === 'not-accepted' && history.landsAfterMs !== undefined).toBe(false);
       }),
       RUNS,
+    );
+  });
+
+  it('a create that is known to be accepted, or a later one of another run, is never said not to be', () => {
+    const later = fc.record({ isOther: fc.boolean(), minutes: fc.integer({ min: 1, max: 30 }) });
+    fc.assert(
+      fc.property(histories, later, (history, { isOther, minutes }) => {
+        const decision = isOther ? 'of another run' : 'first';
+        const sentAt = SENT_AT + (isOther ? minutes * MINUTE : 0);
+        for (const at of looksAfter(history.openMs).filter((time) => time > sentAt)) {
+          const { account, ...question } = questionAt(history, at);
+          const { workflowId, sessionId } = question;
+          const own = { workflowId, sessionId, keyFingerprint: 'key', decision, sentAt, acceptedAt: sentAt };
+          const known = { ...account, accepted: [...account.accepted, own] };
+          expect(judgeCreate({ ...question, account: known })).toMatchObject({
+            kind: 'accepted',
+            known: { decision },
+          });
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('a look is no later than the moment at which it is known, whatever the clock of its worker says', () => {
+    fc.assert(
+      fc.property(histories, fc.integer({ min: 0, max: 1e7 }), (history, aheadMs) => {
+        const now = SENT_AT + history.openMs + MINUTE;
+        const { look } = questionAt(history, now);
+        const ledger = look.ledger && { ...look.ledger, at: look.ledger.at + aheadMs };
+        const ahead = { ...look, at: look.at + aheadMs, ...(ledger === undefined ? {} : { ledger }) };
+        expect(knownAt(now, ahead)).toEqual(look);
+      }),
+      { numRuns: 100 },
     );
   });
 
