@@ -890,17 +890,23 @@ describe('a worker whose clock is ahead of all others', () => {
 
 describe('a worker whose clock is behind all others', () => {
   it.concurrent('does not make a charge that is booked at the end look early', async () => {
-    const own = await createRig({ profile: { chargeAt: 'completion' } });
+    const own = await createRig();
+    let training: Training | undefined;
     await workedOn(
       own,
       ({ readLedger }) => ({
         readLedger: async (input) => {
           const { ledger, ...more } = await readLedger(input);
-          return ledger === undefined ? more : { ...more, ledger: { ...ledger, at: ledger.at - 60_000 } };
+          if (ledger === undefined) return more;
+          // However slow the machine is, its end is seen before the row.
+          const hasEnded = (await training?.progress())?.modelId !== undefined;
+          const creates = hasEnded ? ledger.creates : [];
+          return { ...more, ledger: { ...ledger, creates, at: ledger.at - 60_000 } };
         },
       }),
       async () => {
-        const { receipt } = await (await own.train({ name: 'read by a clock behind' })).handle.result();
+        training = await own.train({ name: 'read by a clock behind' });
+        const { receipt } = await training.handle.result();
         expect(receipt.create.provisional).toBeUndefined();
         const { charges } = await own.client.workflow
           .getHandle(accountWorkflowIdFor(own.sandbox.url))
