@@ -2,10 +2,12 @@
  * Client side: the file of `--save`, which is a `TrainingRecord`. The worker of our own server writes it before create is
  * sent; this is how a command reads it (`--adopt`) and keeps it current while it follows.
  */
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { FileProgress } from '../contract/progress.js';
 import type { TrainingRecord } from '../contract/record.js';
-import { readIfThere, writeWhole } from '../temporal/files.js';
+import { makePrivateFolder, readIfThere, writeWhole } from '../temporal/files.js';
 import { UsageError } from './exit.js';
 import type { Snapshot, TrainingStatus } from '../library/snapshot.js';
 
@@ -119,7 +121,10 @@ export function requireOwnSaveFile(
   } catch (error) {
     throw new UsageError(`--save ${path} cannot be used: ${(error as Error).message}`);
   }
-  if (content === undefined) return;
+  if (content === undefined) {
+    requireWritable(path);
+    return;
+  }
   const there = parseSaved(content);
   if (typeof there === 'string') {
     throw new UsageError(`--save would write over ${path}, which is no file of --save: ${there}.`);
@@ -128,6 +133,18 @@ export function requireOwnSaveFile(
   throw new UsageError(
     `--save would write over ${path}, which keeps the training "${there.name}". Give another file.`,
   );
+}
+
+/** What is found out only when create is due would hold the training up in the middle. */
+function requireWritable(path: string): void {
+  try {
+    makePrivateFolder(dirname(path));
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new UsageError(
+      `--save ${path} cannot be written: ${(error as Error).message}. Nothing was started.`,
+    );
+  }
 }
 
 /** Keeps a file current with what a follower sees. */

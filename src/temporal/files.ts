@@ -45,7 +45,15 @@ export function homePaths(home: string): {
 
 /** Folders are for their owner alone: the state holds source URLs, which may be signed. */
 export function makePrivateFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (existsSync(path)) return;
+  // One by one: `recursive` goes round for ever where a folder takes no other, as in /proc.
+  makePrivateFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** A name beside `path` that no other process uses. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -100,6 +100,13 @@ describe('a file of --save', () => {
       requireOwnSaveFile(path, { name: 'Other', sessionId: 't' });
     }).toThrow(/keeps the training "Night Drive"/);
   });
+});
+
+it.runIf(existsSync('/proc'))('is refused where it cannot be written, before anything is started', () => {
+  // A folder that takes no other; as root, too.
+  expect(() => {
+    requireOwnSaveFile('/proc/none/save.json', { name: 'x', sessionId: undefined });
+  }).toThrow(/--save \/proc\/none\/save\.json cannot be written: .*Nothing was started/);
 });
 
 describe('a follower', () => {
