@@ -118,6 +118,16 @@ describe('a usage error', () => {
     expect(stderr).toMatch(/MOUNTSEA_API_KEY, or MOUNTSEA_API_KEY_FILE/);
     expect(readdirSync(home)).toEqual([]);
   });
+
+  it('of train without a key comes before that of files without a bucket', async () => {
+    const names = Array.from({ length: 6 }, (_, index) => `${index}.wav`);
+    names.forEach((name, index) => {
+      writeFileSync(join(home, name), wav(index));
+    });
+    expect((await run(['train', '--name', 'x', ...names])).stderr).toContain('No API key');
+    const withKey = await run(['train', '--name', 'x', ...names], { MOUNTSEA_API_KEY: 'k' });
+    expect(withKey.stderr).toContain('TUNESMITH_S3_BUCKET');
+  });
 });
 
 describe('what follows --again', () => {

@@ -126,19 +126,18 @@ async function train(urls: string[], flags: TrainFlags, argv: readonly string[],
   }
   const wish = await wishOf(urls, flags, saved, settings, output, io);
   const input = await requireUsable(wish.planned, settings, output);
-  const local = localUpload(input, flags);
-  if (local !== undefined) {
-    await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
-  }
   const needs = {
     ...(flags.record === undefined ? {} : { recordDir: pathFrom(flags.record, io) }),
     ...(flags.notify === undefined ? {} : { notifies: true }),
   };
-  let early: Look[] | undefined;
-  if (settings.temporal === undefined && !hasBackground(settings)) {
-    requireStartable(settings, needs);
-    early = await lookEarly(input, flags, settings, output, io);
+  const isFirst = settings.temporal === undefined && !hasBackground(settings);
+  // Before a bucket is set up with somebody who has no key yet.
+  if (isFirst) requireStartable(settings, needs);
+  const local = localUpload(input, flags);
+  if (local !== undefined) {
+    await requireStaging(local.label, stagingRules(io), settings.temporal === undefined, output, io);
   }
+  const early = isFirst ? await lookEarly(input, flags, settings, output, io) : undefined;
   const connected = await connectOrSay(settings, output, io, { purpose: 'train', ...needs });
   try {
     return await trainOn(connected, input, wish, early, flags, argv, settings, output, io);
