@@ -19,6 +19,7 @@ import {
   songResultLines,
   songStatusLines,
 } from '../drawSong.js';
+import { stateWords } from '../draw.js';
 import { CommandError, Exit, exitOfEnd } from '../exit.js';
 import { exitOf, type Show } from '../follow.js';
 import { type Io, JSON_VERSION, type Output, programIn } from '../output.js';
@@ -139,9 +140,13 @@ export async function tellSong(
   const snapshot = await songs.look(workflowId);
   if (snapshot.status !== 'completed') {
     output.json(songRecord(snapshot));
-    output.say(
-      `${workflowId} has no result: ${snapshot.status}, ${snapshot.memo.phase}. ${songReceiptWords(snapshot.memo.receipt)}.`,
-    );
+    const { program } = output.canvas;
+    const what =
+      snapshot.status === 'running'
+        ? `is not ready: ${stateWords(snapshot)}`
+        : `has ended without a song: ${snapshot.status}`;
+    const next = snapshot.status === 'running' ? ` To follow it: ${program} watch ${workflowId}` : '';
+    output.say(`${workflowId} ${what}. ${songReceiptWords(snapshot.memo.receipt)}.${next}`);
     return exitOf(snapshot) ?? Exit.stillRunning;
   }
   const result = await songs.result(workflowId);
