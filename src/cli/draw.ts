@@ -440,7 +440,7 @@ export function auditLines(
     `row ${id}`,
   ];
   const lines = [
-    `Last ${days} days: ${counted(charges.length, 'create')} booked, ${total} credits · ${counted(uploads.count, 'upload')}, ${uploads.total} credits · balance ${balance}`,
+    `Last ${counted(days, 'day')}: ${counted(charges.length, 'create')} booked, ${total} credits · ${counted(uploads.count, 'upload')}, ${uploads.total} credits · balance ${balance}`,
     ...section(
       'Creates with their trainings',
       matched.map(({ row: booked, attempt }) => [...row(booked), trainingWords(attempt)]),
