@@ -11,7 +11,7 @@ const shared = {
 export default defineConfig({
   test: {
     // The tests wait for processes more than they compute.
-    maxWorkers: 6,
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
