@@ -2,11 +2,11 @@
  * The command line with the server that it brings along: started by the first command, shared by the others, killed and
  * brought back.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runCli, startCli } from '../support/cli.js';
+import { pidOfBackground, runCli, startCli } from '../support/cli.js';
 import { createRig, type Rig } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -37,11 +37,6 @@ const train = (name: string, ...more: string[]): string[] => [
 ];
 const creates = (): number => rig.sandbox.report().requests.counts.create ?? 0;
 
-function pidOfBackground(): number {
-  const { node } = JSON.parse(readFileSync(join(home, 'lock.json'), 'utf8')) as { node: { pid: number } };
-  return node.pid;
-}
-
 it('starts a server and a worker for the first train, and a second train uses the same', async () => {
   const [first, second] = await Promise.all([runCli(train('One'), env), runCli(train('Two'), env)]);
   expect([first.code, second.code], first.stderr + second.stderr).toEqual([0, 0]);
@@ -59,7 +54,7 @@ it('goes on after kill -9 of the background process while a follower watches, pa
   await waitUntil('it trains', async () =>
     (await runCli(['status', 'Phoenix'], env)).stdout.includes('100 credits'),
   );
-  process.kill(pidOfBackground(), 'SIGKILL');
+  process.kill(pidOfBackground(home), 'SIGKILL');
   release();
   const { code, stdout, stderr } = await follower.finished;
   expect(code, stderr).toBe(0);

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CLIENT_PATH, runCli } from '../support/cli.js';
+import { CLIENT_PATH, pidOfBackground, runCli } from '../support/cli.js';
 import { createRig, type Rig } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -62,7 +62,7 @@ it('lets a training go on that waits for a key, in the same process, and forgets
   await waitUntil('it waits for a key', async () =>
     (await runCli(['status', 'Keyed'], env)).stdout.includes('credentials'),
   );
-  const pid = pidOfBackground();
+  const pid = pidOfBackground(home);
   const right = await login(rig.sandbox.apiKey);
   expect(right.code, right.stderr).toBe(0);
   expect(right.stderr).toMatch(/Mountsea takes the key. Balance: \d+ credits/);
@@ -70,7 +70,7 @@ it('lets a training go on that waits for a key, in the same process, and forgets
   const watched = await runCli(['watch', 'Keyed'], env);
   expect(watched.code, watched.stderr).toBe(0);
   expect(watched.stdout).toMatch(/^chirp-custom:/);
-  expect(pidOfBackground()).toBe(pid);
+  expect(pidOfBackground(home)).toBe(pid);
 
   const out = await runCli(['logout'], env);
   expect(out.stderr).toContain('The background worker has none any more.');
@@ -80,8 +80,3 @@ it('lets a training go on that waits for a key, in the same process, and forgets
   const all = [wrong, unfit, refused, right, watched, out, keyless].map(({ stderr }) => stderr).join('');
   expect(all + readFileSync(join(home, 'lock.json'), 'utf8')).not.toContain('sk-wrong');
 });
-
-function pidOfBackground(): number {
-  const { node } = JSON.parse(readFileSync(join(home, 'lock.json'), 'utf8')) as { node: { pid: number } };
-  return node.pid;
-}

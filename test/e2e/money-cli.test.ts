@@ -11,7 +11,7 @@ import { Trainings } from '../../src/library/trainings.js';
 import { recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
 import type { FaultRule, SandboxOptions } from '../../src/sandbox/index.js';
 import { type Finished, runCli, startCli } from '../support/cli.js';
-import { createRig, type Rig } from '../support/rig.js';
+import { createRig, experiencedRig, onCreateOf, type Rig } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const MODEL_ID_LINE = /^chirp-custom:[0-9a-f-]{36}\n$/;
@@ -35,11 +35,6 @@ const badFile = (name: string, number: number, times = 3): FaultRule => ({
   match: { audioUrl: `track-0${number}.wav?for=${name}` },
   times,
   fault: { kind: 'failTask', reason: 'not music' },
-});
-const onCreate = (name: string, fault: FaultRule['fault']): FaultRule => ({
-  on: 'create',
-  match: { name },
-  fault,
 });
 const REFUSED = { kind: 'status', status: 400, body: { message: 'name not allowed' } } as const;
 
@@ -82,13 +77,6 @@ function uploaded(rig: Rig, sessionId: string): number {
 async function rigWithWorker(options: SandboxOptions = {}): Promise<Rig> {
   const rig = await createRig(options);
   await rig.startWorker();
-  return rig;
-}
-
-/** One on which an earlier training has shown that charges appear early. */
-async function experiencedRig(): Promise<Rig> {
-  const rig = await rigWithWorker();
-  await rig.learn();
   return rig;
 }
 
@@ -136,7 +124,7 @@ describe('with a worker that knows how soon charges appear', () => {
 
     it.concurrent('--rename keeps the clips, and the corrected command finds the same training', async () => {
       const [name, other] = [newName(), newName()];
-      rig.sandbox.addFaults([onCreate(name, REFUSED)]);
+      rig.sandbox.addFaults([onCreateOf(name, REFUSED)]);
       const files = filesFor(rig, name);
       const parked = await train(rig, name, [], files);
       expect(parked.code, parked.stderr).toBe(5);
@@ -153,7 +141,7 @@ describe('with a worker that knows how soon charges appear', () => {
       '--resend-create sends once more after a failed training, and says what that costs',
       async () => {
         const name = newName();
-        rig.sandbox.addFaults([onCreate(name, { kind: 'failTask', reason: 'gpu on fire' })]);
+        rig.sandbox.addFaults([onCreateOf(name, { kind: 'failTask', reason: 'gpu on fire' })]);
         const parked = await train(rig, name);
         expect(parked.code, parked.stderr).toBe(5);
         expect(parked.stderr).toMatch(/--resend-create\n +sends create again: 100 credits\n/);
@@ -234,7 +222,7 @@ describe('with a worker that knows how soon charges appear', () => {
   describe('a session that is gone on with', () => {
     /** A training that ended with its clips paid for. */
     async function ended(name: string, files: string[], more: string[] = []): Promise<Shown> {
-      rig.sandbox.addFaults([onCreate(name, REFUSED)]);
+      rig.sandbox.addFaults([onCreateOf(name, REFUSED)]);
       const parked = await train(rig, name, more, files);
       expect(parked.code, parked.stderr).toBe(5);
       const seen = await statusOf(rig, name);
@@ -291,7 +279,7 @@ describe('with a worker that knows how soon charges appear', () => {
 
     it.concurrent('is refused while its training still runs, by that one’s name', async () => {
       const name = newName();
-      rig.sandbox.addFaults([onCreate(name, REFUSED)]);
+      rig.sandbox.addFaults([onCreateOf(name, REFUSED)]);
       expect((await train(rig, name)).code).toBe(5);
       const { sessionId } = await statusOf(rig, name);
       const refused = await train(rig, `${name}b`, ['--session', sessionId], filesFor(rig, name));
@@ -339,7 +327,7 @@ describe('with a worker that knows how soon charges appear', () => {
   it.concurrent('cancel waits for the truth about the charge, says so, and gives the session', async () => {
     const name = newName();
     // However late the cancel comes, no create has been accepted by then.
-    rig.sandbox.addFaults([{ ...onCreate(name, { kind: 'status', status: 500 }), times: 1e9 }]);
+    rig.sandbox.addFaults([{ ...onCreateOf(name, { kind: 'status', status: 500 }), times: 1e9 }]);
     const follower = startCli(['train', '--yes', '--name', name, ...filesFor(rig, name)], rig.env);
     await waitUntil('it asks', () => follower.stderr().includes('charge-unknown'));
     const cancelled = await runCli(['cancel', name], rig.env);
@@ -356,7 +344,7 @@ describe('where nobody knows how soon charges appear', () => {
     const rig = await rigWithWorker();
     try {
       const name = newName();
-      rig.sandbox.addFaults([onCreate(name, { kind: 'status', status: 500 })]);
+      rig.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
       const parked = await train(rig, name);
       expect(parked.code, parked.stderr).toBe(6);
       expect(parked.stderr).toMatch(

@@ -2,7 +2,8 @@
  * What is known of a request that has no usable answer. These are the grounds on which somebody decides later whether
  * 100 credits may be sent again, so each is tried on a real socket, and requests are counted at the server.
  */
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   AnsweredError,
@@ -12,31 +13,8 @@ import {
   UnreadableAnswerError,
 } from '../../src/mountsea/errors.js';
 import type { Mountsea } from '../../src/mountsea/types.js';
-import { reply, type SeenRequest } from '../support/http.js';
+import { freePort, reply, type SeenRequest } from '../support/http.js';
 import { against, answering, API_KEY, clientOf, CREATE, errorOf, SESSION } from './harness.js';
-
-/** A port on which nobody listens. */
-async function freePort(): Promise<number> {
-  const { server, port } = await listen();
-  await close(server);
-  return port;
-}
-
-async function listen(): Promise<{ server: Server; port: number }> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return { server, port: address.port };
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-  });
-}
 
 /** Both kinds of connection: that of a create and the shared one of a read. */
 const kinds: [string, (mountsea: Mountsea, timeoutMs?: number) => Promise<unknown>][] = [
@@ -70,7 +48,9 @@ describe.each(kinds)('%s', (_, send) => {
 
   it('was certainly not sent where the time-out ends the connecting, and is not sent afterwards', async () => {
     // Accepts TCP and never speaks: the TLS handshake hangs.
-    const { server, port } = await listen();
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
     let bytes = '';
     const connected = new Promise<void>((resolve) => {
       server.on('connection', (socket) => {

@@ -22,8 +22,8 @@ async function answer(
   action: CorrectionAction,
   more: Partial<Correction> = {},
 ): Promise<void> {
-  const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-  await training.correct({ attentionId: attention?.id ?? '', action, ...more });
+  const { attention } = await training.parked();
+  await training.correct({ attentionId: attention.id, action, ...more });
 }
 
 export const SCENARIOS: Scenario[] = [

@@ -1,7 +1,6 @@
 /**
  * The bucket, against a real S3 server.
  */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   hasCredentials,
   hasObject,
-  type LocalFile,
   objectFor,
   proveBucket,
   putFile,
@@ -18,6 +16,7 @@ import {
   stagedTrainings,
 } from '../../src/staging/s3.js';
 import { S3_SECRET, type S3Server, startS3 } from '../support/s3.js';
+import { writeLocalFile } from './localFile.js';
 
 let s3: S3Server;
 const folder = mkdtempSync(join(tmpdir(), 'tunesmith-bucket-'));
@@ -34,16 +33,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function fileOf(name: string, content: string | Buffer): LocalFile {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return { path, sha256: createHash('sha256').update(content).digest('hex'), bytes: content.length };
-}
-
 describe('a file in a bucket', () => {
   it('is put once, fetched by its signed URL alone, and gone when it is removed', async () => {
     const bucket = s3.bucket('once');
-    const file = fileOf('one.MP3', 'sound of one');
+    const file = writeLocalFile(folder, 'one.MP3', 'sound of one');
     const object = objectFor(bucket, 'train-x-1', file);
     expect(object.key).toBe(`tunesmith/train-x-1/${file.sha256}.mp3`);
     expect(await putFile(object, file)).toBe(true);
@@ -63,7 +56,7 @@ describe('a file in a bucket', () => {
 
   it('that is large goes in parts, and says how far it is', async () => {
     const bucket = s3.bucket('parts');
-    const file = fileOf('large.wav', Buffer.alloc(18 * 1024 * 1024, 7));
+    const file = writeLocalFile(folder, 'large.wav', Buffer.alloc(18 * 1024 * 1024, 7));
     const object = objectFor(bucket, 'train-x-1', file);
     const sent: number[] = [];
     await putFile(object, file, { onSent: (bytes) => sent.push(bytes) });
@@ -78,7 +71,7 @@ describe('a file in a bucket', () => {
 
   it('that has changed since is not put there', async () => {
     const bucket = s3.bucket('changed');
-    const file = fileOf('two.wav', 'sound of two');
+    const file = writeLocalFile(folder, 'two.wav', 'sound of two');
     const object = objectFor(bucket, 'train-x-1', file);
     writeFileSync(file.path, 'sound of 2!!');
     await expect(putFile(object, file)).rejects.toThrow(/has changed since the training was started/);
@@ -87,7 +80,10 @@ describe('a file in a bucket', () => {
 
   it('with other bytes in its place is put again', async () => {
     const bucket = s3.bucket('again');
-    const [file, other] = [fileOf('three.wav', 'sound of three'), fileOf('other.wav', 'something else')];
+    const [file, other] = [
+      writeLocalFile(folder, 'three.wav', 'sound of three'),
+      writeLocalFile(folder, 'other.wav', 'something else'),
+    ];
     const object = objectFor(bucket, 'train-x-1', file);
     await putFile(object, other);
     expect(await putFile(object, file)).toBe(true);
@@ -96,7 +92,7 @@ describe('a file in a bucket', () => {
 
   it('belongs to its training: another one has its own copy, and a list tells them apart', async () => {
     const bucket = s3.bucket('shared');
-    const file = fileOf('four.wav', 'sound of four');
+    const file = writeLocalFile(folder, 'four.wav', 'sound of four');
     const [mine, theirs] = [objectFor(bucket, 'train-a', file), objectFor(bucket, 'train-b', file)];
     await putFile(mine, file);
     await putFile(theirs, file);

@@ -130,17 +130,17 @@ describe.concurrent('a training of local files', () => {
     writeFileSync(first.at.path, 'not what it was');
     rmSync(second.at.path);
     const training = await rig.train({ sources: given.map((source) => via(source, bucket)) });
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
+    const { attention } = await training.parked();
     expect(attention).toMatchObject({ kind: 'bad-files' });
-    expect(attention?.options).toContain('replaceFiles');
-    expect(attention?.evidence).toEqual([
+    expect(attention.options).toContain('replaceFiles');
+    expect(attention.evidence).toEqual([
       expect.stringMatching(/^changed-1\.wav: .*changed-1\.wav has changed since the training was started/),
       expect.stringMatching(/^changed-2\.wav: .*cannot be read \(there is no such file\)/),
     ]);
     const [one, two] = songs('replaced');
     if (one === undefined || two === undefined) throw new Error('no songs');
     await training.correct({
-      attentionId: attention?.id ?? '',
+      attentionId: attention.id,
       action: 'replaceFiles',
       replacements: [
         { file: 1, source: via(one, bucket) },
@@ -168,7 +168,7 @@ describe.concurrent('a training of local files', () => {
     s3.bucket('fixing');
     const training = await rig.train({ name, sources: rig.sourcesOf(name) });
     const { workflowId } = training.handle;
-    await training.until('it parks', ({ attention }) => attention?.kind === 'bad-files');
+    await training.parked('bad-files');
     const [song] = songs('fixing');
     if (song === undefined) throw new Error('no songs');
     const env = { ...rig.env, ...s3.env, TUNESMITH_S3_BUCKET: 'fixing' };
@@ -190,8 +190,8 @@ describe.concurrent('a training of local files', () => {
   it('parks where the bucket refuses, with its reason', async () => {
     const bucket = { ...s3.bucket('refusing'), bucket: 'not-there' };
     const training = await rig.train({ sources: songs('refusing').map((source) => via(source, bucket)) });
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-    expect(attention?.evidence[0]).toMatch(/the bucket not-there at http.* refuses \(404, NoSuchBucket\)/);
+    const { attention } = await training.parked();
+    expect(attention.evidence[0]).toMatch(/the bucket not-there at http.* refuses \(404, NoSuchBucket\)/);
     await training.handle.cancel();
     await expect(training.handle.result()).rejects.toThrow();
   });

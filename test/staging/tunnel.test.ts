@@ -2,16 +2,15 @@
  * The file server behind a tunnel, with a real reverse proxy process in the tunnel's place.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import type { LocalFile } from '../../src/staging/s3.js';
 import { Tunnel, type TunnelOptions } from '../../src/staging/tunnel.js';
 import { waitUntil } from '../support/waitUntil.js';
+import { writeLocalFile } from './localFile.js';
 
 const PROXY = fileURLToPath(new URL('../support/reverseProxy.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'tunesmith-tunnel-'));
@@ -33,12 +32,6 @@ function isRunning(mark: string): boolean {
   return processes.split('\n').some((line) => line.startsWith('node ') && line.includes(mark));
 }
 
-function fileOf(name: string, content: string): LocalFile {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return { path, sha256: createHash('sha256').update(content).digest('hex'), bytes: content.length };
-}
-
 afterEach(async () => {
   await Promise.all(tunnels.splice(0).map((tunnel) => tunnel.close()));
 });
@@ -49,7 +42,7 @@ afterAll(() => {
 describe('a file behind a tunnel', () => {
   it('is fetched through it, whole and in ranges, and nothing else is', async () => {
     const { tunnel } = open();
-    const file = fileOf('one.mp3', '0123456789');
+    const file = writeLocalFile(folder, 'one.mp3', '0123456789');
     const url = await tunnel.urlOf(file);
     expect(await tunnel.urlOf(file)).toBe(url);
     expect(new URL(url).pathname).toMatch(/^\/[\w-]{32}\.mp3$/);
@@ -78,7 +71,7 @@ describe('a file behind a tunnel', () => {
 
   it('that changes is not given out, and is not taken in', async () => {
     const { tunnel } = open();
-    const file = fileOf('two.wav', 'sound of two');
+    const file = writeLocalFile(folder, 'two.wav', 'sound of two');
     const url = await tunnel.urlOf(file);
     writeFileSync(file.path, 'something longer than before');
     expect((await fetch(url)).status).toBe(410);
@@ -87,7 +80,10 @@ describe('a file behind a tunnel', () => {
 
   it('is gone when it is taken back, and the tunnel ends with the last one', async () => {
     const { tunnel, isUp } = open({ lingerMs: 300 });
-    const [one, two] = [fileOf('a.wav', 'sound of a'), fileOf('b.wav', 'sound of b')];
+    const [one, two] = [
+      writeLocalFile(folder, 'a.wav', 'sound of a'),
+      writeLocalFile(folder, 'b.wav', 'sound of b'),
+    ];
     const url = await tunnel.urlOf(one);
     await tunnel.urlOf(two);
     expect(isUp()).toBe(true);
@@ -104,7 +100,7 @@ describe('a file behind a tunnel', () => {
 
 describe('a tunnel', () => {
   it('that does not come up, or leads elsewhere, is said', async () => {
-    const file = fileOf('three.wav', 'sound of three');
+    const file = writeLocalFile(folder, 'three.wav', 'sound of three');
     const broken = open({ command: 'exit 3 # {port}' }).tunnel;
     await expect(broken.urlOf(file)).rejects.toThrow(/TUNESMITH_TUNNEL ended at once \(code 3\)/);
     const command = `node ${PROXY} 9 elsewhere-{port}`;
@@ -115,7 +111,7 @@ describe('a tunnel', () => {
 
   it('ends with its worker, however that ends', async () => {
     const mark = `tunnel-of-killed-${process.pid}`;
-    const file = fileOf('four.wav', 'sound of four');
+    const file = writeLocalFile(folder, 'four.wav', 'sound of four');
     const module = new URL('../../dist/staging/tunnel.js', import.meta.url).href;
     const script = `
       const { Tunnel } = await import(${JSON.stringify(module)});

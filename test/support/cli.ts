@@ -3,6 +3,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { recordsIn } from './json.js';
 
@@ -45,3 +47,9 @@ export function runCli(args: string[], env: NodeJS.ProcessEnv): Promise<Finished
 }
 
 export const CLIENT_PATH = CLIENT;
+
+/** The process of the background server. */
+export function pidOfBackground(home: string): number {
+  const { node } = JSON.parse(readFileSync(join(home, 'lock.json'), 'utf8')) as { node: { pid: number } };
+  return node.pid;
+}

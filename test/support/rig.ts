@@ -17,10 +17,15 @@ import {
   TRAIN_CUSTOM_MODEL_WORKFLOW,
   TRAINING_MEMO,
 } from '../../src/contract/messages.js';
-import type { TrainingMemo, TrainingProgress } from '../../src/contract/progress.js';
+import type {
+  Attention,
+  AttentionKind,
+  TrainingMemo,
+  TrainingProgress,
+} from '../../src/contract/progress.js';
 import { ALIAS_MEMO, RECORD_MEMO, recordIdFor, type TrainingRecord } from '../../src/contract/record.js';
 import type { Source, UrlSource, TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
-import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+import { type FaultRule, type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { localAddress, openClient } from '../../src/temporal/connection.js';
 import { sourceIdentity, taskQueueFor, trainingWorkflowId } from '../../src/temporal/identity.js';
 import { waitUntil } from './waitUntil.js';
@@ -40,6 +45,8 @@ export interface Training {
   record(): Promise<TrainingRecord | undefined>;
   /** Waits until the training shows something. */
   until(label: string, isTrue: (progress: TrainingProgress) => boolean): Promise<TrainingProgress>;
+  /** Waits until it needs a person. @param kind Default: whatever for. */
+  parked(kind?: AttentionKind): Promise<TrainingProgress & { attention: Attention }>;
   correct(correction: Correction): Promise<CorrectionAccepted>;
 }
 
@@ -170,6 +177,23 @@ export async function createRig(
   };
 }
 
+/** One with a worker on which an earlier training has shown that charges appear early. */
+export async function experiencedRig(options: SandboxOptions = {}): Promise<Rig> {
+  const rig = await createRig(options);
+  await rig.startWorker();
+  await rig.learn();
+  return rig;
+}
+
+/** A fault of the creates of one model. */
+export function onCreateOf(
+  name: string,
+  fault: FaultRule['fault'],
+  more: Partial<FaultRule> = {},
+): FaultRule {
+  return { on: 'create', match: { name }, fault, ...more };
+}
+
 function trainingOf(client: Client, handle: Handle, input: TrainCustomModelInput): Training {
   const progress = (): Promise<TrainingProgress> => handle.query(PROGRESS_QUERY);
   return {
@@ -188,6 +212,14 @@ function trainingOf(client: Client, handle: Handle, input: TrainCustomModelInput
       waitUntil(label, async () => {
         const now = await progress();
         return isTrue(now) && now;
+      }),
+    parked: (kind) =>
+      waitUntil(`it parks: ${kind ?? 'whatever for'}`, async () => {
+        const now = await progress();
+        const { attention } = now;
+        return (
+          attention !== undefined && (kind === undefined || attention.kind === kind) && { ...now, attention }
+        );
       }),
     correct: (correction) => handle.executeUpdate(CORRECT_UPDATE, { args: [correction] }),
   };

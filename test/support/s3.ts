@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Bucket } from '../../src/contract/training.js';
 import { cacheFolder } from '../../src/temporal/settings.js';
+import { freePort } from './http.js';
 import { waitUntil } from './waitUntil.js';
 
 const VERSION = 'v1.8.0';
@@ -77,13 +77,4 @@ async function findBinary(): Promise<string> {
   renameSync(join(draft, 'versitygw'), binary);
   rmSync(draft, { recursive: true });
   return binary;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Correction, CorrectionAccepted } from '../../src/contract/correction.js';
 import { CORRECT_UPDATE, PROGRESS_QUERY } from '../../src/contract/messages.js';
+import type { Attention } from '../../src/contract/progress.js';
 import {
   GENERATE_SONG_WORKFLOW,
   type GeneratedSong,
@@ -21,6 +22,8 @@ export interface SongUnderTest {
   memo(): Promise<SongMemo>;
   /** Waits until the song shows something. */
   until(label: string, isTrue: (progress: SongProgress) => boolean): Promise<SongProgress>;
+  /** Waits until it needs a person. */
+  parked(): Promise<SongProgress & { attention: Attention }>;
   correct(correction: Correction): Promise<CorrectionAccepted>;
 }
 
@@ -46,6 +49,12 @@ export async function startSong(
       waitUntil(label, async () => {
         const now = await handle.query<SongProgress>(PROGRESS_QUERY);
         return isTrue(now) && now;
+      }),
+    parked: () =>
+      waitUntil('it parks', async () => {
+        const now = await handle.query<SongProgress>(PROGRESS_QUERY);
+        const { attention } = now;
+        return attention !== undefined && { ...now, attention };
       }),
     correct: (correction) => handle.executeUpdate(CORRECT_UPDATE, { args: [correction] }),
   };

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
 import * as pty from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TRAINING_MEMO, TRAIN_CUSTOM_MODEL_WORKFLOW } from '../../src/contract/messages.js';
@@ -14,7 +13,6 @@ import {
   findBackground,
   stopBackground,
 } from '../../src/temporal/background.js';
-import { localAddress, openClient } from '../../src/temporal/connection.js';
 import { homePaths } from '../../src/temporal/files.js';
 import { type ProcessId, findByArguments, isRunning } from '../../src/temporal/processes.js';
 import { stateFileArguments } from '../../src/temporal/server.js';
@@ -22,6 +20,7 @@ import { findServerBinary } from '../../src/temporal/serverBinary.js';
 import { type Settings, keyFingerprint, readSettings } from '../../src/temporal/settings.js';
 import { ownPorts } from '../support/ownPorts.js';
 import { waitUntil } from '../support/waitUntil.js';
+import { statusOf, withClient } from './support/client.js';
 import {
   type Program,
   type TestHome,
@@ -98,15 +97,6 @@ function serverOf(home: string): ProcessId {
   return server;
 }
 
-async function withClient<T>(address: string, use: (client: Client) => Promise<T>): Promise<T> {
-  const open = await openClient(localAddress(address));
-  try {
-    return await use(open.client);
-  } finally {
-    await open.close();
-  }
-}
-
 async function startTraining(address: string, workflowId: string, memo?: object): Promise<void> {
   await withClient(address, (client) =>
     client.workflow.start(TRAIN_CUSTOM_MODEL_WORKFLOW, {
@@ -115,12 +105,6 @@ async function startTraining(address: string, workflowId: string, memo?: object)
       ...(memo === undefined ? {} : { memo: { [TRAINING_MEMO]: memo } }),
     }),
   );
-}
-
-async function statusOf(address: string, workflowId: string): Promise<string> {
-  return withClient(address, async (client) => {
-    return (await client.workflow.getHandle(workflowId).describe()).status.name;
-  });
 }
 
 async function killNode({ pid }: Background, home: string): Promise<void> {

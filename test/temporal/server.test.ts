@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { localAddress, openClient } from '../../src/temporal/connection.js';
 import {
   type RunningServer,
   type ServerOptions,
@@ -13,6 +12,7 @@ import {
 } from '../../src/temporal/server.js';
 import { type ServerBinary, findServerBinary } from '../../src/temporal/serverBinary.js';
 import { readSettings } from '../../src/temporal/settings.js';
+import { statusOf, withClient } from './support/client.js';
 import { ownPorts } from '../support/ownPorts.js';
 
 let binary: ServerBinary;
@@ -59,7 +59,7 @@ describe('startServer', () => {
     const second = await start({ stateFile, ports: first });
     expect(second.address).toBe(first.address);
     expect(await retentionDays(second)).toBe(90);
-    expect(await statusOf(second, 'survivor')).toBe('RUNNING');
+    expect(await statusOf(second.address, 'survivor')).toBe('RUNNING');
   });
 
   it('takes other ports where the wanted ones are taken', async () => {
@@ -79,8 +79,8 @@ describe('startServer', () => {
     expect(new Set(started.map(({ port }) => port)).size).toBe(3);
     for (const [index, server] of started.entries()) await startWorkflow(server, `of-${index}`);
     for (const [index, server] of started.entries()) {
-      expect(await statusOf(server, `of-${index}`)).toBe('RUNNING');
-      await expect(statusOf(server, `of-${index + 1}`)).rejects.toThrow(/not found/i);
+      expect(await statusOf(server.address, `of-${index}`)).toBe('RUNNING');
+      await expect(statusOf(server.address, `of-${index + 1}`)).rejects.toThrow(/not found/i);
     }
   });
 
@@ -168,33 +168,15 @@ exit 1
   });
 });
 
-async function withClient<T>(
-  { address }: RunningServer,
-  use: (client: Awaited<ReturnType<typeof openClient>>['client']) => Promise<T>,
-): Promise<T> {
-  const open = await openClient(localAddress(address));
-  try {
-    return await use(open.client);
-  } finally {
-    await open.close();
-  }
-}
-
-async function retentionDays(server: RunningServer): Promise<number> {
-  const { config } = await withClient(server, (client) =>
+async function retentionDays({ address }: RunningServer): Promise<number> {
+  const { config } = await withClient(address, (client) =>
     client.workflowService.describeNamespace({ namespace: 'default' }),
   );
   return tsToMs(config?.workflowExecutionRetentionTtl) / 86_400_000;
 }
 
-async function startWorkflow(server: RunningServer, workflowId: string): Promise<void> {
-  await withClient(server, (client) =>
+async function startWorkflow({ address }: RunningServer, workflowId: string): Promise<void> {
+  await withClient(address, (client) =>
     client.workflow.start('nobodyWorksOnThis', { workflowId, taskQueue: 'nobody' }),
   );
-}
-
-async function statusOf(server: RunningServer, workflowId: string): Promise<string> {
-  return withClient(server, async (client) => {
-    return (await client.workflow.getHandle(workflowId).describe()).status.name;
-  });
 }

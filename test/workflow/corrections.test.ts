@@ -9,7 +9,7 @@ import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/clie
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Correction } from '../../src/contract/correction.js';
 import { CORRECT_UPDATE } from '../../src/contract/messages.js';
-import type { Attention, AttentionKind } from '../../src/contract/progress.js';
+import type { Attention } from '../../src/contract/progress.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 
@@ -33,12 +33,6 @@ async function start(
   rig.sandbox.addFaults(faults(name));
   // Each training has files of its own, so that a fault befalls only its own.
   return rig.train({ name, sources: rig.sourcesOf(name), ...input });
-}
-
-async function parked(training: Training, kind: AttentionKind): Promise<Attention> {
-  const { attention } = await training.until(`it parks: ${kind}`, (seen) => seen.attention?.kind === kind);
-  if (attention === undefined) throw new Error('unreachable');
-  return attention;
 }
 
 async function anotherThan(training: Training, { id }: Attention): Promise<Attention> {
@@ -90,7 +84,7 @@ describe('a correction', () => {
     'renames: create is sent in the same session with the same clips, and the new name finds this training',
     async () => {
       const training = await start(rejected);
-      const attention = await parked(training, 'create-rejected');
+      const { attention } = await training.parked('create-rejected');
       expect(await refusal(training, { attentionId: attention.id, action: 'rename' })).toContain(
         'needs a name',
       );
@@ -110,7 +104,7 @@ describe('a correction', () => {
     'replaces a bad file: the good clips are kept, and only the new file is uploaded',
     async () => {
       const training = await start(badFile(5));
-      const attention = await parked(training, 'bad-files');
+      const { attention } = await training.parked('bad-files');
       const source = { url: `${rig.tracks.urls[4] ?? ''}?better=1`, label: 'better.wav' };
       await training.correct({
         attentionId: attention.id,
@@ -126,7 +120,7 @@ describe('a correction', () => {
 
   it.concurrent('leaves files out as long as enough remain', async () => {
     const training = await start(badFile(5));
-    const attention = await parked(training, 'bad-files');
+    const { attention } = await training.parked('bad-files');
     const { id: attentionId } = attention;
     expect(await refusal(training, { attentionId, action: 'dropFiles', files: [5, 6, 7] })).toContain(
       'at least 6',
@@ -142,7 +136,7 @@ describe('a correction', () => {
     'opens another session only when told to, says what that costs, and uploads everything again there',
     async () => {
       const training = await start(rejected);
-      const attention = await parked(training, 'create-rejected');
+      const { attention } = await training.parked('create-rejected');
       expect(attention.message).toContain('upload and pay all files again, perhaps on another account');
       const before = (await training.progress()).sessionId;
       await training.correct({ attentionId: attention.id, action: 'newSession' });
@@ -162,7 +156,7 @@ describe('a correction', () => {
       const training = await start((name) => [
         { on: 'create', match: { name }, fault: { kind: 'rateLimit', retryAfterSeconds: 600 } },
       ]);
-      const first = await parked(training, 'create-rejected');
+      const { attention: first } = await training.parked('create-rejected');
       expect(first.message).toContain('Too many requests, until ');
       await training.correct({ attentionId: first.id, action: 'rename', name: 'Renamed meanwhile' });
       const second = await anotherThan(training, first);
@@ -181,7 +175,9 @@ describe('a correction', () => {
 
   it.concurrent('is taken once when two people decide at the same time', async () => {
     const training = await start(rejected);
-    const { id: attentionId } = await parked(training, 'create-rejected');
+    const {
+      attention: { id: attentionId },
+    } = await training.parked('create-rejected');
     const outcomes = await Promise.allSettled([
       training.correct({ attentionId, action: 'rename', name: 'Hers' }),
       training.correct({ attentionId, action: 'rename', name: 'His' }),
@@ -194,7 +190,9 @@ describe('a correction', () => {
 
   it.concurrent('gets the same answer when it is sent twice under one update id', async () => {
     const training = await start(rejected);
-    const { id: attentionId } = await parked(training, 'create-rejected');
+    const {
+      attention: { id: attentionId },
+    } = await training.parked('create-rejected');
     const send = (): Promise<unknown> =>
       training.handle.executeUpdate(CORRECT_UPDATE, {
         args: [{ attentionId, action: 'retry' } satisfies Correction],
@@ -216,7 +214,9 @@ describe('a correction', () => {
       });
       expect(await refusal(training, { attentionId: 'x', action: 'newSession' })).toContain('not parked');
       release();
-      const { id: attentionId } = await parked(training, 'create-rejected');
+      const {
+        attention: { id: attentionId },
+      } = await training.parked('create-rejected');
       expect(await refusal(training, { attentionId, action: 'resendCreate' })).toContain('does not apply');
       expect(await refusal(training, { attentionId, action: 'retry', name: 'x' })).toContain('takes no name');
       const rubbish = { attentionId, action: 'replaceFiles', replacements: [null] } as unknown as Correction;
@@ -232,7 +232,7 @@ describe('the budget of a training', () => {
     'counts what may be spent, keeps the price of create back, and is raised by a person',
     async () => {
       const training = await start(() => [], { maxCredits: 120, uploadCredits: 5 });
-      const attention = await parked(training, 'credits');
+      const { attention } = await training.parked('credits');
       expect(attention.nextTryAt).toBeUndefined();
       expect(attention.message).toContain('the limit is 120');
       // 20 credits are left for uploads: four of them.
@@ -245,7 +245,7 @@ describe('the budget of a training', () => {
 
   it.concurrent('gives the same room to one upload only where several ask for it at once', async () => {
     const training = await start(() => [], { maxCredits: 112, uploadCredits: 5, concurrency: 4 });
-    const attention = await parked(training, 'credits');
+    const { attention } = await training.parked('credits');
     expect((await training.progress()).receipt.uploads.calls).toBe(2);
     await training.correct({ attentionId: attention.id, action: 'giveUp' });
     await expect(training.handle.result()).rejects.toThrow(WorkflowFailedError);
@@ -256,9 +256,9 @@ describe('the budget of a training', () => {
       (name) => [{ on: 'create', match: { name }, fault: { kind: 'failTask', reason: 'gpu on fire' } }],
       { maxCredits: 150 },
     );
-    const failed = await parked(training, 'training-failed');
+    const { attention: failed } = await training.parked('training-failed');
     await training.correct({ attentionId: failed.id, action: 'resendCreate' });
-    const stopped = await parked(training, 'credits');
+    const { attention: stopped } = await training.parked('credits');
     expect(stopped.message).toContain('does not allow create');
     await training.correct({ attentionId: stopped.id, action: 'giveUp' });
     await expect(training.handle.result()).rejects.toThrow(WorkflowFailedError);
@@ -275,7 +275,7 @@ describe('a park that mends itself', () => {
       writeFileSync(keyFile, 'wrong-key');
       await own.startWorker({ MOUNTSEA_API_KEY: '', MOUNTSEA_API_KEY_FILE: keyFile });
       const training = await own.train();
-      const attention = await parked(training, 'credentials');
+      const { attention } = await training.parked('credentials');
       expect(attention.nextTryAt).toBeDefined();
       writeFileSync(keyFile, own.sandbox.apiKey);
       expect((await training.handle.result()).receipt.create).toMatchObject({ verdict: 'charged', sends: 1 });
@@ -291,7 +291,7 @@ describe('a park that mends itself', () => {
       await own.startWorker();
       await (await own.train()).handle.result();
       const training = await own.train();
-      const attention = await parked(training, 'account-limit');
+      const { attention } = await training.parked('account-limit');
       expect(attention.options).toEqual(['retry', 'newSession', 'giveUp']);
       expect(attention.message).toContain('not charged');
       own.sandbox.setProfile({ modelLimit: 2 });

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FaultRule, SandboxOptions } from '../../src/sandbox/index.js';
-import { createRig, type Rig, type Training } from '../support/rig.js';
+import { createRig, experiencedRig, onCreateOf, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
 const MODEL_ID = /^chirp-custom:[0-9a-f-]{36}$/;
@@ -14,20 +14,6 @@ function chargesOf(rig: Rig, sessionId: string | undefined): number {
   return rig.sandbox.report().ledger.filter((row) => row.kind === 'create' && row.sessionId === sessionId)
     .length;
 }
-
-/** A rig on which an earlier training has shown that charges appear early. */
-async function experiencedRig(options: SandboxOptions = {}): Promise<Rig> {
-  const rig = await createRig(options);
-  await rig.startWorker();
-  await rig.learn();
-  return rig;
-}
-
-const onCreateOf = (name: string, fault: FaultRule['fault']): FaultRule => ({
-  on: 'create',
-  match: { name },
-  fault,
-});
 
 describe('a create whose answer proves nothing', () => {
   let rig: Rig;
@@ -85,12 +71,9 @@ describe('a create whose answer proves nothing', () => {
     const name = 'twice without effect';
     rig.sandbox.addFaults([{ ...onCreateOf(name, { kind: 'status', status: 500 }), times: 2 }]);
     const training = await rig.train({ name });
-    const { attention, receipt } = await training.until(
-      'it parks',
-      (progress) => progress.attention?.kind === 'create-rejected',
-    );
+    const { attention, receipt } = await training.parked('create-rejected');
     expect(receipt.create).toMatchObject({ verdict: 'not-charged', sends: 2 });
-    await training.correct({ attentionId: attention?.id ?? '', action: 'retry' });
+    await training.correct({ attentionId: attention.id, action: 'retry' });
     const result = await training.handle.result();
     expect(chargesOf(rig, result.sessionId)).toBe(1);
   });
@@ -111,7 +94,7 @@ describe('a create whose answer proves nothing', () => {
     // However late the cancel comes, it comes before create is accepted.
     rig.sandbox.addFaults([{ ...onCreateOf(name, { kind: 'status', status: 500 }), times: 1e9 }]);
     const training = await rig.train({ name });
-    await training.until('it asks', ({ attention }) => attention !== undefined);
+    await training.parked();
     await training.handle.cancel();
     await expect(training.handle.result()).rejects.toThrow();
     const memo = await training.memo();
@@ -252,12 +235,9 @@ it.concurrent(
       rig.sandbox.addFaults([onCreateOf(name, { kind: 'lost' })]);
       const release = rig.hold({ name });
       const training = await rig.train({ name });
-      const { attention, sessionId = '' } = await training.until(
-        'it is in doubt',
-        (progress) => progress.attention?.kind === 'charge-unknown',
-      );
+      const { attention, sessionId = '' } = await training.parked('charge-unknown');
       await training.correct({
-        attentionId: attention?.id ?? '',
+        attentionId: attention.id,
         action: 'newSession',
         acceptSecondCharge: true,
       });
@@ -294,12 +274,9 @@ describe('a failed training', () => {
         const result = await (await rig.train({ name: 'allowed', retryRefunded: true })).handle.result();
         expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 100, sends: 2 });
         const training = await rig.train({ name: 'not allowed' });
-        const { attention, receipt } = await training.until(
-          'it parks',
-          (progress) => progress.attention?.kind === 'training-failed',
-        );
+        const { attention, receipt } = await training.parked('training-failed');
         expect(receipt.create).toMatchObject({ verdict: 'not-charged', sends: 1 });
-        expect(attention?.evidence.join()).toContain('gives it back');
+        expect(attention.evidence.join()).toContain('gives it back');
         await training.handle.terminate().catch(() => undefined);
       } finally {
         await rig.close();
@@ -314,12 +291,9 @@ describe('a failed training', () => {
       const name = 'given up, then given back';
       rig.sandbox.addFaults([onCreateOf(name, { kind: 'failTask', reason: 'gpu on fire' })]);
       const training = await rig.train({ name });
-      const { attention, receipt } = await training.until(
-        'it parks',
-        (progress) => progress.attention?.kind === 'training-failed',
-      );
+      const { attention, receipt } = await training.parked('training-failed');
       expect(receipt.create).toMatchObject({ verdict: 'charged', provisional: true });
-      await training.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+      await training.correct({ attentionId: attention.id, action: 'giveUp' });
       await expect(training.handle.result()).rejects.toThrow();
       rig.sandbox.setProfile({ ledgerLagMs: 0 });
       const { create } = await waitUntil('the record is settled', async () => {
@@ -340,12 +314,9 @@ describe('a failed training', () => {
       const name = 'failed, then stale';
       rig.sandbox.addFaults([onCreateOf(name, { kind: 'failTask', reason: 'gpu on fire' })]);
       const training = await rig.train({ name });
-      const { attention, sessionId } = await training.until(
-        'it parks',
-        (progress) => progress.attention !== undefined,
-      );
+      const { attention, sessionId } = await training.parked();
       rig.sandbox.setProfile({ sessionDuringTraining: 'unchanged' });
-      await training.correct({ attentionId: attention?.id ?? '', action: 'resendCreate' });
+      await training.correct({ attentionId: attention.id, action: 'resendCreate' });
       const result = await training.handle.result();
       expect(result.receipt.create).toMatchObject({ verdict: 'charged', credits: 200, sends: 2 });
       expect(chargesOf(rig, sessionId)).toBe(2);

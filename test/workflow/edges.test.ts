@@ -20,7 +20,6 @@ import {
   RECORD_WORKFLOW,
   type TrainingRecord,
 } from '../../src/contract/record.js';
-import type { Attention, AttentionKind } from '../../src/contract/progress.js';
 import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { Trainings } from '../../src/library/trainings.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
@@ -29,7 +28,7 @@ import { keyFingerprint, readSettings } from '../../src/temporal/settings.js';
 import { createWork } from '../../src/worker.js';
 import { startServer } from '../support/http.js';
 import '../support/quietLogger.js';
-import { createRig, type Rig, type Training } from '../support/rig.js';
+import { createRig, experiencedRig, onCreateOf, type Rig, type Training } from '../support/rig.js';
 import { startSong } from '../support/songs.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -38,9 +37,7 @@ const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.cjs', 
 let rig: Rig;
 
 beforeAll(async () => {
-  rig = await createRig();
-  await rig.startWorker();
-  await rig.learn();
+  rig = await experiencedRig();
 });
 
 afterAll(async () => {
@@ -71,10 +68,6 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-function onCreateOf(name: string, fault: FaultRule['fault'], more: Partial<FaultRule> = {}): FaultRule {
-  return { on: 'create', match: { name }, fault, ...more };
 }
 
 function onUploadOf(name: string, file: number, fault: FaultRule['fault']): FaultRule {
@@ -152,12 +145,6 @@ async function reset({ handle }: Training, boundary: HistoryEvent | undefined): 
   return (await client.workflow.getHandle(handle.workflowId).result()) as TrainedModel;
 }
 
-async function parked(training: Training, kind: AttentionKind): Promise<Attention> {
-  const { attention } = await training.until(`it parks: ${kind}`, (seen) => seen.attention?.kind === kind);
-  if (attention === undefined) throw new Error('unreachable');
-  return attention;
-}
-
 describe('a reset', () => {
   it.concurrent('to between a refusal and the create that followed it charges no second create', async () => {
     const name = 'refused, then late';
@@ -189,7 +176,9 @@ describe('a reset to before a session was given up', () => {
       onCreateOf(name, { kind: 'status', status: 503 }, { nth: 2 }),
     ]);
     const training = await rig.train({ name, sources: rig.sourcesOf(name) });
-    const { id: attentionId } = await parked(training, 'create-rejected');
+    const {
+      attention: { id: attentionId },
+    } = await training.parked('create-rejected');
     await training.correct({ attentionId, action: 'newSession' });
     const { all, sends } = await secondSend(training);
     const { sessionId } = await training.progress();
@@ -215,7 +204,9 @@ describe('a person', () => {
       const training = await rig.train({ name });
       const sessions: (string | undefined)[] = [];
       for (let round = 0; round < 2; round += 1) {
-        const { id } = await parked(training, 'create-rejected');
+        const {
+          attention: { id },
+        } = await training.parked('create-rejected');
         sessions.push((await training.progress()).sessionId);
         await training.correct({ attentionId: id, action: 'newSession' });
         await training.until('it is answered', ({ attention }) => attention?.id !== id);
@@ -229,7 +220,9 @@ describe('a person', () => {
     const name = 'overdue, replaced';
     rig.sandbox.addFaults([onUploadOf(name, 1, { kind: 'neverFinish' })]);
     const training = await rig.train({ name, concurrency: 1, sources: rig.sourcesOf(name) });
-    const { id } = await parked(training, 'bad-files');
+    const {
+      attention: { id },
+    } = await training.parked('bad-files');
     const url = `${rig.tracks.urls[0] ?? ''}?of=${encodeURIComponent(name)}&again`;
     await training.correct({
       attentionId: id,
@@ -245,7 +238,9 @@ describe('a person', () => {
     const name = 'overdue, dropped';
     rig.sandbox.addFaults([onUploadOf(name, 1, { kind: 'neverFinish' })]);
     const training = await rig.train({ name, concurrency: 1, sources: rig.sourcesOf(name) });
-    const { id } = await parked(training, 'bad-files');
+    const {
+      attention: { id },
+    } = await training.parked('bad-files');
     await training.correct({ attentionId: id, action: 'dropFiles', files: [1, 5] });
     const { clips } = await training.handle.result();
     expect(clips.map(({ file }) => file)).toEqual([2, 3, 4, 6, 7, 8]);
@@ -292,7 +287,9 @@ describe('a person', () => {
     const name = 'no label';
     rig.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 422, body: { message: 'no' } })]);
     const training = await rig.train({ name });
-    const { id: attentionId } = await parked(training, 'create-rejected');
+    const {
+      attention: { id: attentionId },
+    } = await training.parked('create-rejected');
     const source = { url: 'https://cdn.example/1.wav' } as { url: string; label: string };
     await expect(
       training.correct({ attentionId, action: 'replaceFiles', replacements: [{ file: 1, source }] }),
@@ -378,7 +375,7 @@ describe('a training that goes on with the session of one that was cancelled bef
       const session = await cancelled(own, name);
       await elsewhere.create();
       const second = await own.train({ name, session });
-      await second.until('it is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
+      await second.parked('charge-unknown');
       await second.handle.cancel();
     } finally {
       await own.close();
@@ -397,9 +394,11 @@ describe('a create that only a ledger row speaks for', () => {
         own.sandbox.addFaults([onCreateOf(name, { kind: 'refuse' })]);
         const clips = await clipsElsewhere(own);
         const training = await own.train({ name });
-        await training.until('create is in doubt', ({ attention }) => attention?.kind === 'charge-unknown');
+        await training.parked('charge-unknown');
         await clips.create();
-        const { id, options, riskOfSecondCharge } = await parked(training, 'answer-unclear');
+        const {
+          attention: { id, options, riskOfSecondCharge },
+        } = await training.parked('answer-unclear');
         expect(options).toContain('resendCreate');
         expect(riskOfSecondCharge).toContain('resendCreate');
         await training.correct({ attentionId: id, action: 'resendCreate', acceptSecondCharge: true });
@@ -445,7 +444,7 @@ describe('a person who answers in the moment of a look', () => {
         const { id: attentionId } = await (
           await stories()
         ).runUntil(async () => {
-          const attention = await parked(training, 'bad-files');
+          const { attention } = await training.parked('bad-files');
           isHeld = true;
           await begun.promise;
           return attention;
@@ -613,7 +612,9 @@ describe('a worker', () => {
       await own.startWorker({ MOUNTSEA_API_KEY: '', MOUNTSEA_API_KEY_FILE: keyFile });
       rmSync(keyFile);
       const training = await own.train();
-      const { message, nextTryAt } = await parked(training, 'credentials');
+      const {
+        attention: { message, nextTryAt },
+      } = await training.parked('credentials');
       expect(message).toContain('No upload was sent');
       expect(nextTryAt).toBeDefined();
       writeFileSync(keyFile, own.sandbox.apiKey);
@@ -635,11 +636,13 @@ describe('a worker', () => {
       await own.startWorker({ MOUNTSEA_API_KEY: '', MOUNTSEA_API_KEY_FILE: keyFile });
       own.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
       const training = await own.train({ name });
-      await parked(training, 'charge-unknown');
+      await training.parked('charge-unknown');
       writeFileSync(keyFile, 'wrong');
       // Each of its tries is an attention of its own, so the answer may come a moment too late for one.
       await waitUntil('the answer is taken', async () => {
-        const { id } = await parked(training, 'credentials');
+        const {
+          attention: { id },
+        } = await training.parked('credentials');
         return training.correct({ attentionId: id, action: 'giveUp' });
       });
       await expect(training.handle.result()).rejects.toThrow();
@@ -942,7 +945,9 @@ describe('a person who gives up while it is told that create had no effect', () 
         await own.learn();
         own.sandbox.addFaults([onCreateOf(name, { kind: 'status', status: 500 })]);
         const training = await own.train({ name });
-        const { id: attentionId } = await parked(training, 'charge-unknown');
+        const {
+          attention: { id: attentionId },
+        } = await training.parked('charge-unknown');
         await begun.promise;
         const given = await training.correct({ attentionId, action: 'giveUp' }).catch(() => undefined);
         released.resolve();
@@ -991,13 +996,15 @@ describe('a create that another run of the training has sent since (a reset)', (
           { on: 'create', match: { name: 'refused' }, fault: { kind: 'status', status: 422, body: {} } },
         ]);
         const training = await own.train({ name });
-        const doubt = await parked(training, 'charge-unknown');
+        const { attention: doubt } = await training.parked('charge-unknown');
         await training.correct({
           attentionId: doubt.id,
           action: 'resendCreate',
           acceptSecondCharge: true,
         });
-        const { id: attentionId } = await parked(training, 'training-failed');
+        const {
+          attention: { id: attentionId },
+        } = await training.parked('training-failed');
         await training.correct({ attentionId, action: 'rename', name: 'refused' });
         const { attention, receipt } = await training.until(
           'it parks again',

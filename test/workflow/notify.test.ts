@@ -61,9 +61,9 @@ function failUploads(): void {
 it('tells once that it is parked, with the commands that answer, and once how it ended', async () => {
   failUploads();
   const training = await train();
-  const { attention } = await training.until('it parks', (now) => now.attention !== undefined);
+  const { attention } = await training.parked();
   await receiver.received(1);
-  await training.correct({ attentionId: attention?.id ?? '', action: 'retry' });
+  await training.correct({ attentionId: attention.id, action: 'retry' });
   const { modelId, receipt } = await training.handle.result();
   await receiver.received(2);
 
@@ -73,7 +73,7 @@ it('tells once that it is parked, with the commands that answer, and once how it
   expect(parked).toMatchObject({
     type: 'training.parked',
     version: 1,
-    data: { workflowId, attention: { id: attention?.id, kind: 'bad-files', message: attention?.message } },
+    data: { workflowId, attention: { id: attention.id, kind: 'bad-files', message: attention.message } },
   });
   expect(parked?.data.attention?.options).toContainEqual({
     action: 'dropFiles',

@@ -58,14 +58,14 @@ describe('a song', () => {
   it('that fails at Mountsea asks before it is paid again', async () => {
     rig.sandbox.addFaults([{ on: 'generate', fault: { kind: 'failTask', reason: 'lyrics refused' } }]);
     const song = await startSong(rig);
-    const { attention } = await song.until('it parks', (progress) => progress.attention !== undefined);
+    const { attention } = await song.parked();
     expect(attention).toMatchObject({ kind: 'song-failed', options: ['retry', 'giveUp'] });
-    expect(attention?.message).toContain('lyrics refused');
+    expect(attention.message).toContain('lyrics refused');
     // What needs no worker to be seen.
     await waitUntil('its memo has it', async () => (await song.memo()).attention?.kind === 'song-failed');
     expect((await song.memo()).finishedAt).toBeUndefined();
     expect((await song.memo()).receipt.generate.attempts).toMatchObject([{ ended: 'failed' }]);
-    await song.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+    await song.correct({ attentionId: attention.id, action: 'giveUp' });
     await expect(song.handle.result()).rejects.toThrow();
     expect(paid()).toEqual([40]);
     const memo = await song.memo();
@@ -88,24 +88,21 @@ describe('a request that is proved to have had no effect', () => {
 
   it('parks where it is refused, and says that nothing is spent', async () => {
     const song = await startSong(rig, { request: { model: 'chirp-custom:nobody', prompt: 'la' } });
-    const { attention, receipt } = await song.until(
-      'it parks',
-      (progress) => progress.attention !== undefined,
-    );
+    const { attention, receipt } = await song.parked();
     expect(attention).toMatchObject({ kind: 'song-rejected', options: ['retry', 'giveUp'] });
-    expect(attention?.message).toContain('Nothing is spent');
+    expect(attention.message).toContain('Nothing is spent');
     expect(receipt.generate.verdict).toBe('not-charged');
-    await song.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+    await song.correct({ attentionId: attention.id, action: 'giveUp' });
     await expect(song.handle.result()).rejects.toThrow();
     expect(paid()).toEqual([]);
   });
 
   it('is not made where the budget does not allow it', async () => {
     const song = await startSong(rig, { maxCredits: 39 });
-    const { attention } = await song.until('it parks', (progress) => progress.attention !== undefined);
-    expect(attention?.kind).toBe('credits');
+    const { attention } = await song.parked();
+    expect(attention.kind).toBe('credits');
     expect(rig.sandbox.report().requests.counts.generate).toBeUndefined();
-    await song.correct({ attentionId: attention?.id ?? '', action: 'retry', maxCredits: 40 });
+    await song.correct({ attentionId: attention.id, action: 'retry', maxCredits: 40 });
     await song.handle.result();
     expect(paid()).toEqual([40]);
   });
@@ -159,9 +156,9 @@ describe('a request whose answer is lost', () => {
       await worker.kill();
       release();
       await own.startWorker();
-      const { attention } = await song.until('it parks', (progress) => progress.attention !== undefined);
-      expect(attention?.kind).toBe('charge-unknown');
-      expect(attention?.message).toContain('the worker was lost');
+      const { attention } = await song.parked();
+      expect(attention.kind).toBe('charge-unknown');
+      expect(attention.message).toContain('the worker was lost');
       expect(own.sandbox.report().requests.counts.generate).toBe(1);
     } finally {
       await own.close();

@@ -155,21 +155,18 @@ describe('uploads that fail', () => {
   it('parks with the bad file after its tries, and goes on with all good clips when a person retries', async () => {
     rig.sandbox.addFaults([{ ...alwaysBad, times: 3 }]);
     const training = await rig.train();
-    const { attention, receipt } = await training.until(
-      'it parks',
-      (progress) => progress.attention !== undefined,
-    );
+    const { attention, receipt } = await training.parked();
     expect(attention).toMatchObject({
       kind: 'bad-files',
       options: ['retry', 'replaceFiles', 'dropFiles', 'newSession', 'giveUp'],
     });
     // Each thing once: the reason is in the sentence, so it is no evidence beside it.
-    expect(attention?.message).toMatch(
+    expect(attention.message).toMatch(
       /^No clip of track-05\.wav: not music\. 10 uploads were sent \(about 50 credits, .* price.*\)\. Create was not charged; the clips are kept\.$/,
     );
-    expect(attention?.evidence).toEqual([]);
+    expect(attention.evidence).toEqual([]);
     expect(receipt).toMatchObject({ create: { verdict: 'not-charged' }, uploads: { calls: 10 } });
-    await training.correct({ attentionId: attention?.id ?? '', action: 'retry' });
+    await training.correct({ attentionId: attention.id, action: 'retry' });
     expect((await training.handle.result()).receipt.uploads.calls).toBe(11);
     expect(rig.sandbox.report().requests.counts).toMatchObject({ prepare: 1, create: 1 });
   });
@@ -183,14 +180,11 @@ describe('uploads that fail', () => {
   it('asks a person where dropping would leave fewer clips than asked for', async () => {
     rig.sandbox.addFaults([alwaysBad]);
     const training = await rig.train({ onBadFile: 'drop', minClips: 8 });
-    const { attention } = await training.until(
-      'it parks',
-      ({ attention }) => attention?.kind === 'bad-files',
-    );
+    const { attention } = await training.parked('bad-files');
     // What would be refused is not offered, and who asks for it all the same hears why.
-    expect(attention?.options).toEqual(['retry', 'replaceFiles', 'newSession', 'giveUp']);
+    expect(attention.options).toEqual(['retry', 'replaceFiles', 'newSession', 'giveUp']);
     await expect(
-      training.correct({ attentionId: attention?.id ?? '', action: 'dropFiles', files: [5] }),
+      training.correct({ attentionId: attention.id, action: 'dropFiles', files: [5] }),
     ).rejects.toMatchObject({
       cause: { message: expect.stringContaining('at least 8 files are needed') as string },
     });
@@ -222,8 +216,8 @@ describe('uploads that fail', () => {
   it('parks when an upload is overdue, keeps looking, and goes on by itself when it ends after all', async () => {
     rig.sandbox.addFaults([{ on: 'upload', nth: 4, fault: { kind: 'neverFinish' } }]);
     const training = await rig.train();
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-    expect(attention?.options).toEqual([
+    const { attention } = await training.parked();
+    expect(attention.options).toEqual([
       'retry',
       'keepWaiting',
       'replaceFiles',
@@ -231,7 +225,7 @@ describe('uploads that fail', () => {
       'newSession',
       'giveUp',
     ]);
-    await training.correct({ attentionId: attention?.id ?? '', action: 'retry' });
+    await training.correct({ attentionId: attention.id, action: 'retry' });
     expect((await training.handle.result()).clips).toHaveLength(8);
   });
 });
@@ -245,9 +239,9 @@ describe('create', () => {
     async (_, fault) => {
       rig.sandbox.addFaults([{ on: 'create', nth: 1, fault }]);
       const training = await rig.train();
-      const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-      expect(attention?.kind).toBe('charge-unknown');
-      await training.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+      const { attention } = await training.parked();
+      expect(attention.kind).toBe('charge-unknown');
+      await training.correct({ attentionId: attention.id, action: 'giveUp' });
       const failure = await failureOf(training);
       expect(failure).toMatchObject({ type: 'GivenUp' });
       expect(detailsOf(failure).receipt.create.verdict).toBe('unknown');
@@ -260,12 +254,9 @@ describe('create', () => {
       { on: 'create', nth: 1, fault: { kind: 'status', status: 422, body: { message: 'name is taken' } } },
     ]);
     const training = await rig.train();
-    const { attention, receipt } = await training.until(
-      'it parks',
-      (progress) => progress.attention !== undefined,
-    );
-    expect(attention?.kind).toBe('create-rejected');
-    expect(attention?.evidence.join()).toContain('name is taken');
+    const { attention, receipt } = await training.parked();
+    expect(attention.kind).toBe('create-rejected');
+    expect(attention.evidence.join()).toContain('name is taken');
     expect(receipt.create.verdict).toBe('not-charged');
     await training.handle.terminate();
   });
@@ -286,9 +277,9 @@ describe('create', () => {
       },
     ]);
     const training = await rig.train();
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
+    const { attention } = await training.parked();
     expect(attention).toMatchObject({ kind: 'credits' });
-    expect(attention?.nextTryAt).toBeDefined();
+    expect(attention.nextTryAt).toBeDefined();
     rig.sandbox.clearFaults();
     expect((await training.handle.result()).receipt.create.verdict).toBe('charged');
   });
@@ -308,11 +299,8 @@ describe('waiting for the model', () => {
   it('is not done at success without a model id', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'successWithoutModel' } }]);
     const training = await rig.train();
-    const { attention, receipt } = await training.until(
-      'it parks',
-      (progress) => progress.attention !== undefined,
-    );
-    expect(attention?.kind).toBe('answer-unclear');
+    const { attention, receipt } = await training.parked();
+    expect(attention.kind).toBe('answer-unclear');
     expect(receipt.create.verdict).toBe('charged');
     await training.handle.terminate();
   });
@@ -320,10 +308,10 @@ describe('waiting for the model', () => {
   it('parks when the training failed, and sends nothing again', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'failTask', reason: 'gpu on fire' } }]);
     const training = await rig.train();
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
-    expect(attention?.kind).toBe('training-failed');
-    expect(attention?.message).toContain('gpu on fire');
-    await training.correct({ attentionId: attention?.id ?? '', action: 'giveUp' });
+    const { attention } = await training.parked();
+    expect(attention.kind).toBe('training-failed');
+    expect(attention.message).toContain('gpu on fire');
+    await training.correct({ attentionId: attention.id, action: 'giveUp' });
     expect(detailsOf(await failureOf(training)).receipt.create.verdict).toBe('charged');
     expect(rig.sandbox.report().requests.counts.create).toBe(1);
   });
@@ -332,16 +320,13 @@ describe('waiting for the model', () => {
     await rig.learn();
     rig.sandbox.addFaults([{ on: 'create', fault: { kind: 'neverFinish' } }]);
     const training = await rig.train();
-    const { attention, receipt } = await training.until(
-      'it parks',
-      (progress) => progress.attention !== undefined,
-    );
+    const { attention, receipt } = await training.parked();
     expect(attention).toMatchObject({
       kind: 'training-overdue',
       options: ['keepWaiting', 'newSession', 'giveUp'],
     });
     // The deadline is 15 minutes of the service.
-    expect(attention?.message).toMatch(
+    expect(attention.message).toMatch(
       /after running for (1[5-9]|[2-9]\d|\d{3,}) min; the longest of the last \d+ took \d+ min/,
     );
     expect(receipt.create.verdict).toBe('charged');
@@ -398,9 +383,9 @@ describe('the update correct', () => {
       );
     expect(await causeOf({ attentionId: 'x', action: 'retry' })).toContain('not parked');
     release();
-    const { attention } = await training.until('it parks', (progress) => progress.attention !== undefined);
+    const { attention } = await training.parked();
     expect(await causeOf({ attentionId: 'x', action: 'giveUp' })).toContain('no longer the current one');
-    expect(await causeOf({ attentionId: attention?.id ?? '', action: 'retry' })).toContain('does not apply');
+    expect(await causeOf({ attentionId: attention.id, action: 'retry' })).toContain('does not apply');
     await training.handle.terminate();
   });
 
@@ -442,7 +427,7 @@ describe('cancelling', () => {
   it('after the training has failed does not say that it goes on', async () => {
     rig.sandbox.addFaults([{ on: 'create', nth: 1, fault: { kind: 'failTask', reason: 'gpu on fire' } }]);
     const training = await rig.train();
-    await training.until('it parks', ({ attention }) => attention?.kind === 'training-failed');
+    await training.parked('training-failed');
     await training.handle.cancel();
     expect(await failureOf(training)).toBeInstanceOf(CancelledFailure);
     expect((await training.progress()).timeline.at(-1)?.text).toContain(
