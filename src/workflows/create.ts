@@ -528,8 +528,9 @@ export class Creates {
         const isClose = verdict.kind === 'wait' || Date.now() < inquiry.since + times.graceMs;
         const graceMs = Math.max(0, end - inquiry.since) / run.scale;
         const gap = run.ms(reconcileGapAfter((Date.now() - inquiry.since) / run.scale, graceMs));
-        attention.message = doubtMessage(run, why, isClose ? end : undefined);
-        parked.triesAgain(isClose ? Date.now() + gap : undefined);
+        const next = Date.now() + gap;
+        attention.message = doubtMessage(run, why, isClose ? Math.max(end, next) : undefined);
+        parked.triesAgain(isClose ? next : undefined);
         run.show();
         if (!isClose && until === 'told') {
           isOpen = false;
