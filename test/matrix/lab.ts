@@ -4,12 +4,10 @@
  * sandbox; our side is judged by it.
  */
 import { afterAll, beforeAll } from 'vitest';
-import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
 import { TRAINING_MEMO } from '../../src/contract/messages.js';
 import type { AttentionKind, TrainingMemo } from '../../src/contract/progress.js';
 import type { FaultRule, ProfileChange, SandboxReport } from '../../src/sandbox/index.js';
-import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
-import { keyFingerprint } from '../../src/temporal/settings.js';
+import { factsOf } from '../support/account.js';
 import { createRig, type Rig, SPEED, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 import { type MatrixWorker, startMatrixWorker } from './workers.js';
@@ -105,19 +103,9 @@ export async function openWorld(worker: MatrixWorker, options: WorldOptions = {}
 
 async function teach(rig: Rig, experience: 'once' | 'charges are early'): Promise<void> {
   await rig.learn();
-  if (experience === 'charges are early' && !(await areChargesEarly(rig))) {
+  if (experience === 'charges are early' && !(await factsOf(rig)).charges.areEarly) {
     throw new Error('The training before did not show that charges appear early.');
   }
-}
-
-async function areChargesEarly({ client, sandbox: { url, apiKey } }: Rig): Promise<boolean> {
-  const account = client.workflow.getHandle(accountWorkflowIdFor(url));
-  const { charges } = await account.query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
-    workflowId: '',
-    keyFingerprint: keyFingerprint(url, apiKey),
-    since: 0,
-  });
-  return charges.areEarly;
 }
 
 async function begin(rig: Rig, name: string, faults: FaultRule[]): Promise<Training> {

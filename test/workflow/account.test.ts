@@ -3,10 +3,7 @@
  */
 import { afterEach, expect, it } from 'vitest';
 import {
-  ACCOUNT_QUERY,
   ACCOUNT_WORKFLOW,
-  type AccountFacts,
-  type AccountQuestion,
   REQUEST_SEND_UPDATE,
   type RequestSend,
   type SendAnswer,
@@ -16,6 +13,7 @@ import type { CreateAttempt } from '../../src/contract/training.js';
 import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { keyFingerprint } from '../../src/temporal/settings.js';
 import { emptyAccount } from '../../src/workflows/accountBook.js';
+import { factsOf } from '../support/account.js';
 import { createRig, type Rig, SPEED } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -24,16 +22,6 @@ let rig: Rig;
 afterEach(async () => {
   await rig.close();
 });
-
-function factsOf({ client, sandbox }: Rig, workflowId = ''): Promise<AccountFacts> {
-  return client.workflow
-    .getHandle(accountWorkflowIdFor(sandbox.url))
-    .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
-      workflowId,
-      keyFingerprint: keyFingerprint(sandbox.url, sandbox.apiKey),
-      since: 0,
-    });
-}
 
 async function updatesOf({ client, sandbox }: Rig): Promise<number> {
   const { events = [] } = await client.workflow.getHandle(accountWorkflowIdFor(sandbox.url)).fetchHistory();

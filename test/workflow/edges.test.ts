@@ -13,7 +13,6 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activities } from '../../src/activities/index.js';
 import { CORRECT_UPDATE } from '../../src/contract/messages.js';
-import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
 import {
   RECORD_MEMO,
   RECORD_SIGNAL,
@@ -23,9 +22,9 @@ import {
 import type { TrainCustomModelInput, TrainedModel } from '../../src/contract/training.js';
 import { Trainings } from '../../src/library/trainings.js';
 import type { FaultRule } from '../../src/sandbox/index.js';
-import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
 import { keyFingerprint, readSettings } from '../../src/temporal/settings.js';
 import { createWork } from '../../src/worker.js';
+import { factsOf } from '../support/account.js';
 import { startServer } from '../support/http.js';
 import '../support/quietLogger.js';
 import { createRig, experiencedRig, onCreateOf, type Rig, type Training } from '../support/rig.js';
@@ -523,13 +522,7 @@ describe('a cancel while the gate is asked', () => {
         await training.handle.cancel();
         told.resolve();
         await expect(training.handle.result()).rejects.toThrow();
-        const { inDoubt } = await own.client.workflow
-          .getHandle(accountWorkflowIdFor(own.sandbox.url))
-          .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
-            workflowId: training.handle.workflowId,
-            keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
-            since: 0,
-          });
+        const { inDoubt } = await factsOf(own, training.handle.workflowId);
         expect(inDoubt).toEqual([]);
       });
       expect(own.sandbox.report().requests.counts.create).toBeUndefined();
@@ -912,13 +905,7 @@ describe('a worker whose clock is behind all others', () => {
         training = await own.train({ name: 'read by a clock behind' });
         const { receipt } = await training.handle.result();
         expect(receipt.create.provisional).toBeUndefined();
-        const { charges } = await own.client.workflow
-          .getHandle(accountWorkflowIdFor(own.sandbox.url))
-          .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
-            workflowId: 'another',
-            keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
-            since: 0,
-          });
+        const { charges } = await factsOf(own);
         expect(charges.areEarly).toBe(false);
       },
     );

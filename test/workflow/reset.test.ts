@@ -5,11 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCOUNT_QUERY, type AccountFacts, type AccountQuestion } from '../../src/contract/account.js';
 import type { Phase, TrainingProgress } from '../../src/contract/progress.js';
 import type { TrainedModel } from '../../src/contract/training.js';
-import { accountWorkflowIdFor } from '../../src/temporal/identity.js';
-import { keyFingerprint } from '../../src/temporal/settings.js';
+import { factsOf } from '../support/account.js';
 import { createRig, type Rig, type Training } from '../support/rig.js';
 import { waitUntil } from '../support/waitUntil.js';
 
@@ -160,13 +158,7 @@ it('a create in doubt stays one for all others when its training is reset to jus
       const progress = await again.query<TrainingProgress>('progress');
       return progress.runId === runId && isInDoubt(progress);
     });
-    const { inDoubt } = await own.client.workflow
-      .getHandle(accountWorkflowIdFor(own.sandbox.url))
-      .query<AccountFacts, [AccountQuestion]>(ACCOUNT_QUERY, {
-        workflowId: 'another',
-        keyFingerprint: keyFingerprint(own.sandbox.url, own.sandbox.apiKey),
-        since: 0,
-      });
+    const { inDoubt } = await factsOf(own);
     expect(inDoubt.map(({ workflowId }) => workflowId)).toEqual([training.handle.workflowId]);
     expect(own.sandbox.report().requests.counts.create).toBe(1);
     await again.terminate();
