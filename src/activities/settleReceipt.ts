@@ -10,6 +10,7 @@ import {
   type CloseTraining,
   REPORT_SEND_UPDATE,
   type ReportSend,
+  SETTLED_RUN,
   type SeenRow,
 } from '../contract/account.js';
 import type { LedgerLook } from '../contract/money.js';
@@ -19,6 +20,7 @@ import {
   applyClosed,
   charge,
   createReceipt,
+  isOpen,
   mayHaveModel,
   refundAttempt,
   settleDoubts,
@@ -102,7 +104,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     }
     const closed = await updateAccount<ClosedTraining>(accountWorkflowId, CLOSE_TRAINING_UPDATE, {
       workflowId,
-      runId: '',
+      runId: SETTLED_RUN,
       keyFingerprint,
       rows: seenRows(ledger, lastLook),
       hasModel: record.modelId !== undefined,
@@ -205,7 +207,7 @@ export function createSettleReceipt({ mountsea, affinity, accountWorkflowId }: A
     if (verdict === 'unknown' || keyFingerprint === undefined) return;
     await updateAccount<null>(accountWorkflowId, REPORT_SEND_UPDATE, {
       workflowId,
-      runId: '',
+      runId: SETTLED_RUN,
       sessionId,
       keyFingerprint,
       decision,
@@ -230,8 +232,4 @@ export function seenRows(
       ? {}
       : { unseenAt: lastLook.at }),
   }));
-}
-
-function isOpen({ verdict, provisional }: CreateAttempt): boolean {
-  return verdict === 'unknown' || provisional === true;
 }

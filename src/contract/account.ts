@@ -15,6 +15,9 @@ export const FIRST_DECISION = 'first';
 /** In its place: the create that a session begun elsewhere may have seen before it was adopted. */
 export const ADOPTED_DECISION = 'adopted';
 
+/** In place of a run id: what the record of a training proves it tells in the name of no run. */
+export const SETTLED_RUN = '';
+
 /** Which execution asks. */
 export interface Asker {
   workflowId: string;

@@ -274,7 +274,12 @@ function withOwnCreates(
  * @param sessionId of the training.
  */
 export function isUnsettled(attempt: CreateAttempt, sessionId: string | undefined): boolean {
-  return attempt.verdict === 'unknown' || attempt.provisional === true || mayHaveModel(attempt, sessionId);
+  return isOpen(attempt) || mayHaveModel(attempt, sessionId);
+}
+
+/** Its amount is not proved. */
+export function isOpen({ verdict, provisional }: Pick<CreateAttempt, 'verdict' | 'provisional'>): boolean {
+  return verdict === 'unknown' || provisional === true;
 }
 
 /** Paid for in a session that nobody waits for any more. */

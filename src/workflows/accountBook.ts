@@ -18,6 +18,7 @@ import {
   type RequestSend,
   type SendAnswer,
   type SessionTiming,
+  SETTLED_RUN,
 } from '../contract/account.js';
 import type { CreateRow } from '../contract/money.js';
 import { type Explainer, fits, matchRows } from '../money/ledger.js';
@@ -84,9 +85,6 @@ const DURATIONS_KEPT = 40;
 const KEYS_KEPT = 5;
 /** One session that shows its create is no rule. */
 const TELLING_SESSIONS = 3;
-
-/** What a record proves it tells in the name of no run. */
-const SETTLED_RUN = '';
 
 export function emptyAccount(): AccountState {
   return { owners: {}, keys: {}, areChargesEarly: false, trainingsMs: [], uploadsMs: [], sessions: [] };
